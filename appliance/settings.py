@@ -1,0 +1,83 @@
+"""Everything a school may set, with its unit and range.
+
+Read from one TOML file and the environment; the environment wins. `DARASA_PORT=80`
+sets `port`. An unknown name in the file is an error (a typo must not be silent); an
+unknown `DARASA_` variable is not, because the agent and the hub have their own.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from appliance.errors import Invalid
+
+ENVIRONMENT_PREFIX: Final = "DARASA_"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The box's settings. Defaults suit the appliance image."""
+
+    data_dir: Annotated[Path, Meta(description="Holds the database, the keys and the backups.")] = (
+        Path("/var/lib/darasa")
+    )
+    host: Annotated[str, Meta(description="Address to listen on; all interfaces by default.")] = (
+        "0.0.0.0"  # noqa: S104 -- the classroom must reach it; there is no other network
+    )
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose.")
+    ] = 8000
+    host_name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+            description="Name announced on the local network, without `.local`.",
+        ),
+    ] = "darasa"
+    body_bytes_max: Annotated[
+        int, Meta(ge=16_384, le=1 << 30, description="Largest request body, in bytes.")
+    ] = 1 << 20
+    queue_max: Annotated[
+        int, Meta(ge=16, le=100_000, description="Writes that may wait; one more is told to retry.")
+    ] = 4_096
+
+    @property
+    def database(self) -> Path:
+        """The live database file. Only `appliance.database` opens it."""
+        return self.data_dir / "school.db"
+
+    @property
+    def keys(self) -> Path:
+        """The school's key files, mode 0600, outside the database."""
+        return self.data_dir / "keys"
+
+    @property
+    def backups(self) -> Path:
+        """Verified copies of the database."""
+        return self.data_dir / "backups"
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the settings. Raises Invalid when one is unknown or out of range."""
+    values: dict[str, Any] = {}
+    try:
+        if path is not None:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values |= from_environment(environ)
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"settings {path or 'from the environment'}: {error}") from error
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Pick the settings named in the environment, still as text."""
+    names = {f"{ENVIRONMENT_PREFIX}{name.upper()}": name for name in Settings.__struct_fields__}
+    return {name: environ[key] for key, name in names.items() if key in environ}
+
+
+def _decode_path(wanted: type, value: Any) -> Path:
+    assert wanted is Path, wanted
+    return Path(value).expanduser()
