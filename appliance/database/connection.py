@@ -1,0 +1,98 @@
+"""Opening SQLite the one way the box needs it.
+
+Every connection says what it is for (its Role) and asserts what it got: a pragma that
+silently did not take effect is a durability bug found months later.
+"""
+
+from pathlib import Path
+from typing import Final, Literal
+from uuid import UUID
+
+import apsw
+
+Role = Literal["writer", "reader", "report", "agent"]
+
+APPLICATION_ID: Final = 0x44617261  # "Dara": `file school.db` tells what it is
+PAGE_SIZE_BYTES: Final = 4_096  # the erase-block-friendly unit of ext4 and of most cards
+MMAP_SIZE_BYTES: Final = 256 << 20  # a two-year school is 200-300 MB; reads cost no copy
+BUSY_TIMEOUT_MS: Final = 5_000  # the agent's transactions last 10 ms; 5 s means it hangs
+JOURNAL_SIZE_BYTES_MAX: Final = 32 << 20  # after a long report the WAL file shrinks to this
+STATEMENT_CACHE: Final = 256  # all statements of all features stay prepared
+
+# KiB, negative as SQLite wants it. Readers share pages through mmap and need little.
+CACHE_SIZE: Final[dict[Role, int]] = {
+    "writer": -64_000,
+    "agent": -8_000,
+    "reader": -8_000,
+    "report": -16_000,
+}
+SYNCHRONOUS_FULL: Final = 2
+TEMP_STORE_MEMORY: Final = 2
+AUTO_VACUUM_INCREMENTAL: Final = 2
+
+
+def open_connection(
+    path: Path, *, role: Role, mmap_size_bytes: int = MMAP_SIZE_BYTES, vfs: str | None = None
+) -> apsw.Connection:
+    """Open `path` and assert every pragma. Only a writer may create the file.
+
+    A VFS written in Python cannot map memory: pass `mmap_size_bytes=0` with it.
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if role == "writer" else 0)
+    connection = apsw.Connection(
+        str(path), flags=flags, vfs=vfs, statementcachesize=STATEMENT_CACHE
+    )
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # first: every pragma below may need a lock (T4)
+    connection.convert_binding = _bind
+    if role == "writer":
+        _lay_out_new_file(connection)
+        connection.pragma("journal_mode", "wal")
+    for name, value in _pragmas(role, mmap_size_bytes):
+        connection.pragma(name, value)  # one statement a call (T5)
+    _assert_pragmas(connection, role, mmap_size_bytes)
+    return connection
+
+
+def _lay_out_new_file(connection: apsw.Connection) -> None:
+    """Fix what can only be chosen before the first page is written."""
+    if connection.pragma("page_count") == 0:
+        connection.pragma("page_size", PAGE_SIZE_BYTES)
+        connection.pragma("auto_vacuum", AUTO_VACUUM_INCREMENTAL)
+        connection.pragma("application_id", APPLICATION_ID)
+
+
+def _pragmas(role: Role, mmap_size_bytes: int) -> list[tuple[str, int]]:
+    pragmas = [
+        ("synchronous", SYNCHRONOUS_FULL),
+        ("mmap_size", mmap_size_bytes),
+        ("cache_size", CACHE_SIZE[role]),
+        ("temp_store", TEMP_STORE_MEMORY),
+        ("foreign_keys", 1),
+        ("recursive_triggers", 1),
+        ("journal_size_limit", JOURNAL_SIZE_BYTES_MAX),
+        ("wal_autocheckpoint", 0),
+    ]
+    if role in {"reader", "report"}:
+        pragmas.append(("query_only", 1))
+    return pragmas
+
+
+def _assert_pragmas(connection: apsw.Connection, role: Role, mmap_size_bytes: int) -> None:
+    """Read back what was asked for; programmer errors and foreign files end here."""
+    expected: dict[str, int | str | None] = dict(_pragmas(role, mmap_size_bytes))
+    expected |= {
+        "journal_mode": "wal",
+        "page_size": PAGE_SIZE_BYTES,
+        "auto_vacuum": AUTO_VACUUM_INCREMENTAL,
+        "application_id": APPLICATION_ID,
+    }
+    if mmap_size_bytes == 0:
+        del expected["mmap_size"]  # a VFS without memory mapping answers nothing at all
+    for name, value in expected.items():
+        assert connection.pragma(name) == value, (name, connection.pragma(name), value)
+
+
+def _bind(_cursor: apsw.Cursor, _number: int, value: object) -> bytes:
+    """Store a UUID as its 16 bytes; anything else SQLite does not know is our bug."""
+    assert isinstance(value, UUID), f"cannot store a {type(value).__name__}"
+    return value.bytes

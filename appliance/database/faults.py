@@ -1,0 +1,68 @@
+"""What can go wrong with the database as such.
+
+DarasaError
+├── SchemaMismatch     the file and the program are of different releases
+├── MigrationFailed    the file is as it was before
+├── BackupFailed       the copy did not pass its check and was removed
+├── DataDirInUse       another process holds the school's files
+├── WriteFailed        the medium refused; nothing of the batch was kept
+├── Busy: WriterStopped, ReportTooSlow
+└── StorageFull        (appliance.errors)
+"""
+
+from appliance.errors import Busy, DarasaError
+
+
+class SchemaMismatch(DarasaError):
+    """The file's schema is not the one this program was written for."""
+
+    code = "schema-mismatch"
+    title = "The database belongs to another release"
+    hint = "Run `darasa-box migrate`; after a downgrade, restore the backup made before the update."
+
+
+class MigrationFailed(DarasaError):
+    """A migration did not go through; the database is as it was before."""
+
+    code = "migration-failed"
+    title = "The database could not be updated"
+    hint = "Nothing was changed. Keep the old release running and report the file named here."
+
+
+class BackupFailed(DarasaError):
+    """The copy did not pass its check and was removed; older backups are untouched."""
+
+    code = "backup-failed"
+    title = "The backup is not usable"
+    hint = "Run `darasa-box check`, then make the backup again on another medium."
+
+
+class DataDirInUse(DarasaError):
+    """Another process holds the school's files."""
+
+    code = "data-dir-in-use"
+    status = 409
+    title = "The school's files are in use"
+    hint = "Stop darasa-box and darasa-agent first, then try again."
+
+
+class WriteFailed(DarasaError):
+    """The medium refused a write. Nothing of the batch was kept."""
+
+    code = "write-failed"
+    title = "This could not be saved"
+    hint = "Try again. If it happens again, the storage card may be failing: make a backup now."
+
+
+class WriterStopped(Busy):
+    """The box is shutting down; the next one will take the same request."""
+
+    code = "writer-stopped"
+
+
+class ReportTooSlow(Busy):
+    """A report ran into its deadline and was interrupted, so that others are not held up."""
+
+    code = "report-too-slow"
+    title = "This report takes too long right now"
+    hint = "Ask for a shorter time span, or try again when the lesson is over."

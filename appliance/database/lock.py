@@ -1,0 +1,41 @@
+"""Who may touch the school's files.
+
+darasa-box and darasa-agent hold the lock together while they run. Migrate, restore,
+repair and swap need the files for themselves and say so plainly when they cannot.
+The kernel drops the lock when a process dies, so there is never a stale one.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from appliance.database.faults import DataDirInUse
+
+LOCK_NAME: Final = "school.lock"
+
+
+@contextmanager
+def shared_lock(data_dir: Path) -> Iterator[None]:
+    """Hold the files together with other running parts of the box."""
+    with _locked(data_dir, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def exclusive_lock(data_dir: Path) -> Iterator[None]:
+    """Hold the files alone. Raises DataDirInUse when anybody else holds them."""
+    with _locked(data_dir, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _locked(data_dir: Path, kind: int) -> Iterator[None]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / LOCK_NAME).open("ab") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataDirInUse(f"{data_dir} is held by another process") from error
+        yield

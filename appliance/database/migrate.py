@@ -1,0 +1,205 @@
+"""Bringing the database file to the schema this program was written for.
+
+Numbered SQL files, each one transaction that also writes its own row in
+`schema_migration` and the new `user_version`: killed at any statement, the file has the
+old schema or the new one. Everything is checked inside the transaction, before COMMIT.
+A backup is made first; when a later file fails, the earlier ones of the same run are
+undone from it, so that the old release can go on.
+"""
+
+import hashlib
+import logging
+import re
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final, LiteralString
+
+import apsw
+from msgspec import Struct
+
+from appliance.database.backup import back_up, restore
+from appliance.database.connection import open_connection
+from appliance.database.faults import MigrationFailed, SchemaMismatch
+from appliance.database.integrity import quick_check
+from appliance.database.lock import exclusive_lock
+from appliance.database.reader import Reader
+from appliance.database.transaction import Transaction
+
+logger = logging.getLogger(__name__)
+
+EDGE_MIGRATIONS: Final = Path(__file__).parents[2] / "migrations" / "edge"
+FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
+
+CREATE_SCHEMA_MIGRATION: Final[LiteralString] = """
+CREATE TABLE IF NOT EXISTS schema_migration (
+    version       INTEGER NOT NULL PRIMARY KEY,
+    name          TEXT    NOT NULL,
+    checksum      BLOB    NOT NULL CHECK (length(checksum) = 32),
+    applied_at_ms INTEGER NOT NULL,
+    took_ms       INTEGER NOT NULL
+) STRICT
+"""
+
+RECORD_MIGRATION: Final[LiteralString] = """
+INSERT INTO schema_migration (version, name, checksum, applied_at_ms, took_ms)
+VALUES (?1, ?2, ?3, ?4, ?5)
+"""
+
+RECORDED_MIGRATIONS: Final[LiteralString] = """
+SELECT version, checksum
+  FROM schema_migration
+ ORDER BY version
+"""
+
+
+class Migration(Struct, frozen=True):
+    """One numbered file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> bytes:
+        """SHA-256 of the text: a released file must never change."""
+        return hashlib.sha256(self.sql.encode()).digest()
+
+
+class Applied(Struct, frozen=True):
+    """A migration that this run brought in."""
+
+    version: int
+    name: str
+    took_ms: int
+
+
+class Recorded(Struct, frozen=True):
+    """A migration that the file says it has."""
+
+    version: int
+    checksum: bytes
+
+
+def migrate(
+    path: Path, migrations: Path, *, backups: Path, now_ms: int, vfs: str | None = None
+) -> list[Applied]:
+    """Apply what is missing, alone with the files, and return what was applied.
+
+    Raises MigrationFailed (the file is as it was), SchemaMismatch (the file is newer, or
+    a released migration was edited), DataDirInUse (the box or the agent is running).
+    """
+    known = read_migrations(migrations)
+    with exclusive_lock(path.parent):
+        is_new = schema_version(path) == 0
+        with closing(
+            open_connection(path, role="writer", mmap_size_bytes=0, vfs=vfs)
+        ) as connection:
+            _refuse_strangers(connection, known)
+            pending = known[_version(connection) :]
+        if not pending:
+            return []
+        backup = backups / f"before-{pending[-1].version:04}-{now_ms}.db"
+        if not is_new:
+            back_up(path, backup)
+        try:
+            return _apply_all(path, pending, now_ms=now_ms, vfs=vfs)
+        except apsw.Error as error:
+            _undo(path, None if is_new else backup)
+            raise MigrationFailed(f"{path}: {error}") from error
+        except MigrationFailed:
+            _undo(path, None if is_new else backup)
+            raise
+
+
+def read_migrations(folder: Path) -> list[Migration]:
+    """Read the numbered files: 0001 to the last one, without a gap."""
+    found = []
+    for version, file in enumerate(sorted(folder.glob("*.sql")), start=1):
+        match = FILE_NAME.fullmatch(file.name)
+        assert match is not None, f"{file}: not NNNN_name.sql"
+        assert int(match["version"]) == version, f"{file}: number {version:04} is missing or double"
+        found.append(Migration(version, match["name"], file.read_text(encoding="utf-8")))
+    return found
+
+
+def schema_version(path: Path) -> int:
+    """Return the number of the last migration in the file; 0 when there is none yet."""
+    if not path.exists():
+        return 0
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        return _version(connection)
+
+
+def require_schema(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:
+    """Raise SchemaMismatch unless the file has exactly the schema this program knows."""
+    has, wants = schema_version(path), len(read_migrations(migrations))
+    if has != wants:
+        raise SchemaMismatch(f"{path} has schema {has}, this program needs {wants}")
+
+
+def _version(connection: apsw.Connection) -> int:
+    return int(connection.pragma("user_version"))
+
+
+def _refuse_strangers(connection: apsw.Connection, known: list[Migration]) -> None:
+    version = _version(connection)
+    if version > len(known):
+        raise SchemaMismatch(f"the file has schema {version}, this program knows {len(known)}")
+    if version == 0:
+        return
+    for recorded in Reader(connection).rows(Recorded, RECORDED_MIGRATIONS):
+        migration = known[recorded.version - 1]
+        if migration.checksum != recorded.checksum:
+            raise SchemaMismatch(
+                f"{migration.version:04}_{migration.name} was edited after release"
+            )
+
+
+def _apply_all(
+    path: Path, pending: list[Migration], *, now_ms: int, vfs: str | None
+) -> list[Applied]:
+    with closing(open_connection(path, role="writer", mmap_size_bytes=0, vfs=vfs)) as connection:
+        # Off, as SQLite's own recipe for rebuilding a table wants it (a DROP would
+        # cascade); `_verify` looks at every key before COMMIT instead.
+        connection.pragma("foreign_keys", 0)
+        return [_apply(connection, migration, now_ms=now_ms) for migration in pending]
+
+
+def _apply(connection: apsw.Connection, migration: Migration, *, now_ms: int) -> Applied:
+    began = time.monotonic_ns()
+    transaction = Transaction(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        transaction.run(CREATE_SCHEMA_MIGRATION)
+        for _ in connection.execute(migration.sql):
+            pass  # a script goes on only while it is stepped (T5)
+        took_ms = (time.monotonic_ns() - began) // 1_000_000
+        transaction.run(
+            RECORD_MIGRATION,
+            (migration.version, migration.name, migration.checksum, now_ms, took_ms),
+        )
+        connection.pragma("user_version", migration.version)
+        _verify(transaction, migration)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    logger.info("migrated version=%d name=%s ms=%d", migration.version, migration.name, took_ms)
+    return Applied(migration.version, migration.name, took_ms)
+
+
+def _verify(transaction: Transaction, migration: Migration) -> None:
+    report = quick_check(transaction)
+    if not report.is_ok:
+        found = [*report.problems, *map(str, report.dangling)]
+        raise MigrationFailed(f"{migration.version:04}_{migration.name}: {'; '.join(found)}")
+
+
+def _undo(path: Path, backup: Path | None) -> None:
+    """Go back to before this run: from the backup, or to no file where there was none."""
+    if backup is not None:
+        restore(backup, path)
+        return
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
