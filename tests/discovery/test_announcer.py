@@ -17,7 +17,10 @@ NAMESAKE = "127.0.0.77"
 
 def announcer(addresses, *, host_name="darasa-test"):
     return Announcer(
-        host_name=host_name, port=8000, app_version="0.1.0", addresses=lambda: addresses()
+        host_name=host_name,
+        port=8000,
+        app_version="0.1.0",
+        addresses=lambda: addresses(),
     )
 
 
@@ -62,7 +65,9 @@ async def test_a_host_name_that_another_machine_answers_to_is_not_taken():
             server="darasa-clash.local.",
         )
         await (await other.async_register_service(service))
-        async with announced(announcer(lambda: (LOOPBACK,), host_name="darasa-clash")) as box:
+        async with announced(
+            announcer(lambda: (LOOPBACK,), host_name="darasa-clash")
+        ) as box:
             assert box.announcement.host_name == "darasa-clash-2"
 
 
@@ -78,7 +83,9 @@ async def test_without_a_network_the_announcer_waits_and_announces_when_it_retur
 
 
 async def test_an_interface_that_went_down_before_binding_is_a_reason_not_an_error():
-    box = announcer(lambda: ("203.0.113.9",))  # documentation range: no interface has it
+    box = announcer(
+        lambda: ("203.0.113.9",)
+    )  # documentation range: no interface has it
     await box.refresh()
     assert box.announcement.host_name is None
     assert box.announcement.reason.startswith("mDNS")

@@ -1,0 +1,105 @@
+"""The nightly work itself: bounded steps that let pupils in between.
+
+Every job returns one sentence about its effect; the runner writes it down.
+"""
+
+import asyncio
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from appliance.access.commands import prune_sessions
+from appliance.clock import Clock
+from appliance.database.backup import back_up
+from appliance.database.integrity import quick_check
+from appliance.database.readers import Readers
+from appliance.database.writer import Writer
+from appliance.errors import DarasaError
+from appliance.maintenance.commands import free_some_pages, optimize, prune_runs
+from appliance.settings import Settings
+
+DAY_MS: Final = 86_400_000
+KEEP_RUNS_MS: Final = 30 * DAY_MS  # retention R3: a month of journal tells any story
+STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
+PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
+BACKUPS_KEPT: Final = 7
+ROOM_FACTOR: Final = 2.2  # the copy, its journal, and space to hand in meanwhile
+
+
+class DamageFound(DarasaError):
+    """quick_check found damage."""
+
+    code = "database-damaged"
+    title = "The database is damaged"
+    hint = "Stop the box and follow the runbook, section The database is damaged."
+
+
+class Box(Struct, frozen=True):
+    """What a job may touch."""
+
+    settings: Settings
+    writer: Writer
+    readers: Readers
+    clock: Clock
+
+
+async def prune_logs(box: Box) -> str:
+    """Forget ended sessions and the journal of more than a month ago."""
+    now_ms = box.clock()
+    sessions = await box.writer.write(prune_sessions, now_ms=now_ms)
+    runs = await box.writer.write(prune_runs, before_ms=now_ms - KEEP_RUNS_MS)
+    return f"{sessions} sessions and {runs} runs forgotten"
+
+
+async def reclaim_space(box: Box) -> str:
+    """Shrink the database file, yielding to pupils' writes between steps.
+
+    Not VACUUM: that copies the whole file, needs its size again in free space, and
+    holds the write lock throughout. Boarding schools study at two a.m.
+    """
+    pages = 0
+    for _ in range(STEPS_MAX):
+        freed = await box.writer.write(free_some_pages)
+        if freed == 0:
+            break
+        pages += freed
+        await asyncio.sleep(PAUSE_S)
+    await box.writer.write(optimize)
+    return f"{pages} pages given back"
+
+
+async def check_quickly(box: Box) -> str:
+    """Read the whole file once; raise when it is damaged."""
+    report = await box.readers.read(quick_check)
+    if not report.is_ok:
+        raise DamageFound(
+            "; ".join(report.problems) or f"{report.dangling} dangling keys"
+        )
+    return f"ok in {report.took_ms} ms"
+
+
+async def back_up_nightly(box: Box) -> str:
+    """Copy the live database, verify the copy, keep the last seven."""
+    day = datetime.fromtimestamp(box.clock() / 1_000, UTC).strftime("%Y%m%d")
+    target = box.settings.backups / f"nightly-{day}.db"
+    result = await asyncio.to_thread(back_up, box.settings.database, target)
+    forgotten = forget_old_backups(box.settings.backups)
+    return f"{target.name}, {result.size_bytes} bytes, verified; {forgotten} old ones removed"
+
+
+def forget_old_backups(folder: Path) -> int:
+    """Keep the newest nightly copies by name; return how many were removed."""
+    old = sorted(folder.glob("nightly-*.db"))[:-BACKUPS_KEPT]
+    for path in old:
+        path.unlink()
+    return len(old)
+
+
+def lacks_room(box: Box) -> str | None:
+    """Say why a copy would not fit, or None."""
+    needed = int(box.settings.database.stat().st_size * ROOM_FACTOR)
+    free = shutil.disk_usage(box.settings.data_dir).free
+    return f"{free} bytes free, {needed} needed" if free < needed else None
