@@ -7,28 +7,40 @@ RESTART and not TRUNCATE: overwriting blocks that exist costs half an fsync less
 growing the file anew; `journal_size_limit` gives space back after an outlier.
 """
 
+import contextlib
 import logging
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
 import apsw
+from msgspec import Struct
 
 from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection
 
 logger = logging.getLogger(__name__)
 
-PASSIVE_FRAMES: Final = 1_000  # 4 MiB: 15 ms of copying on eMMC, and SQLite's own default
-RESTART_FRAMES: Final = 4_096  # 16 MiB: still in the page cache of a 4 GB board
-RETRY_FRAMES: Final = 256  # how much more WAL until a refused restart is tried again
 RESTART_WAIT_MS: Final = 20  # bounded reads end within this; a report's snapshot may not
 EVERY_S: Final = 30.0  # also carries over what the agent's process committed
+
+
+class WalLimits(Struct, frozen=True):
+    """At how many frames (4 KiB each) of WAL something is done about it."""
+
+    passive: int = 1_000  # since the last copy; 15 ms of copying on eMMC, SQLite's own default
+    restart: int = 4_096  # 16 MiB: still in the page cache of a 4 GB board
+    retry: int = 256  # how much more until a refused restart is tried again
+
+
+WAL_LIMITS: Final = WalLimits()
 
 
 class Checkpointer:
     """The side thread, its connection, and what it knows of the WAL's length."""
 
-    def __init__(self, path: Path, *, mmap_size_bytes: int, vfs: str | None) -> None:
+    def __init__(
+        self, path: Path, *, limits: WalLimits, mmap_size_bytes: int, vfs: str | None
+    ) -> None:
         # Role "agent": reads and writes an existing file with a small cache, like this thread.
         self._connection: Final = open_connection(
             path, role="agent", mmap_size_bytes=mmap_size_bytes, vfs=vfs
@@ -37,7 +49,8 @@ class Checkpointer:
         self._thread: Final = Thread(target=self._run, name="checkpoint", daemon=True)
         self._is_stopping = False
         self._copied_frames = 0
-        self._restart_at = RESTART_FRAMES
+        self._limits: Final = limits
+        self._restart_at = limits.restart
 
     def start(self) -> None:
         """Begin checkpointing in the background."""
@@ -48,18 +61,19 @@ class Checkpointer:
         self._is_stopping = True
         self._wake.set()
         self._thread.join()
-        self._connection.close()
+        with contextlib.suppress(apsw.Error):  # see the writer's own close
+            self._connection.close()
 
     def after_commit(self, writer: apsw.Connection, frames: int) -> None:
         """Look at the WAL's length. Called by the writer between two batches."""
         if frames < self._copied_frames:
             self._copied_frames = 0  # the WAL began anew
-        if frames - self._copied_frames >= PASSIVE_FRAMES:
+        if frames - self._copied_frames >= self._limits.passive:
             self._copied_frames = frames
             self._wake.set()
         if frames >= self._restart_at:
-            is_restarted = _restart(writer)
-            self._restart_at = RESTART_FRAMES if is_restarted else frames + RETRY_FRAMES
+            limits = self._limits
+            self._restart_at = limits.restart if _restart(writer) else frames + limits.retry
 
     def _run(self) -> None:
         while not self._is_stopping:

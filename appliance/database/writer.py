@@ -8,6 +8,7 @@ gathers by itself, so a busy classroom costs hardly more syncs than a quiet one.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import apsw
 from msgspec import Struct
 
-from appliance.database.checkpoint import Checkpointer
+from appliance.database.checkpoint import WAL_LIMITS, Checkpointer, WalLimits
 from appliance.database.connection import MMAP_SIZE_BYTES, open_connection
 from appliance.database.faults import WriteFailed, WriterStopped
 from appliance.database.transaction import Transaction
@@ -71,6 +72,7 @@ class Writer:
         path: Path,
         *,
         queue_max: int = QUEUE_MAX,
+        wal_limits: WalLimits = WAL_LIMITS,
         mmap_size_bytes: int = MMAP_SIZE_BYTES,
         vfs: str | None = None,
     ) -> None:
@@ -84,7 +86,9 @@ class Writer:
         )
         self._connection.set_wal_hook(self._note_frames)
         self._transaction: Final = Transaction(self._connection)
-        self._checkpointer: Final = Checkpointer(path, mmap_size_bytes=mmap_size_bytes, vfs=vfs)
+        self._checkpointer: Final = Checkpointer(
+            path, limits=wal_limits, mmap_size_bytes=mmap_size_bytes, vfs=vfs
+        )
         self._thread: Final = Thread(target=self._run, name="writer", daemon=True)
 
     @property
@@ -222,7 +226,10 @@ class Writer:
         refused = [job for job in left if job is not None]
         _answer(refused, [Outcome(failure=WriterStopped("the writer has ended")) for _ in refused])
         self._checkpointer.stop()
-        self._connection.close()
+        # Closing copies the WAL into the file. Where the medium refuses that, what was
+        # committed stays in the WAL, and the next start carries it over.
+        with contextlib.suppress(apsw.Error):
+            self._connection.close()
 
 
 def _told(error: Exception) -> Exception:
