@@ -73,7 +73,7 @@ class Checkpointer:
             self._wake.set()
         if frames >= self._restart_at:
             limits = self._limits
-            self._restart_at = limits.restart if _restart(writer) else frames + limits.retry
+            self._restart_at = limits.restart if restart_wal(writer) else frames + limits.retry
 
     def _run(self) -> None:
         while not self._is_stopping:
@@ -94,7 +94,7 @@ class Checkpointer:
         assert 0 <= copied <= frames, (frames, copied)  # (-1, -1): it did nothing at all (T2)
 
 
-def _restart(writer: apsw.Connection) -> bool:
+def restart_wal(writer: apsw.Connection) -> bool:
     """Copy the rest and let the next commit begin the WAL anew; False when readers are in it."""
     writer.set_busy_timeout(RESTART_WAIT_MS)
     try:

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, LiteralString
 
+import apsw
 from msgspec import Struct
 
 from appliance.database.connection import open_connection
@@ -76,9 +77,14 @@ def foreign_key_check(reader: Reader) -> list[DanglingKey]:
 
 def _check(source: Path | Reader, sql: LiteralString) -> IntegrityReport:
     began = time.monotonic_ns()
-    with _reader(source) as reader:
-        problems = [found.problem for found in reader.rows(Finding, sql)]
-        dangling = foreign_key_check(reader)
+    problems: list[str] = []
+    dangling: list[DanglingKey] = []
+    try:
+        with _reader(source) as reader:
+            problems += [found.problem for found in reader.rows(Finding, sql)]
+            dangling += foreign_key_check(reader)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        problems.append(str(error))  # too broken for the check to finish: that is its result
     took_ms = (time.monotonic_ns() - began) // 1_000_000
     return IntegrityReport(problems=problems, dangling=dangling, took_ms=took_ms)
 
