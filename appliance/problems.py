@@ -85,10 +85,7 @@ def field_error(text: str) -> FieldError:
     """Split a msgspec message into the path of the field and what is wrong with it."""
     match = WHERE.match(text)
     assert match is not None, text
-    path = match["field"] or ""
-    named = UNKNOWN_FIELD.search(text) or MISSING_FIELD.search(text)
-    parts = [part for part in (path, named["name"] if named else "") if part]
-    return FieldError(field=".".join(parts), message=match["message"])
+    return _located(match["field"] or "", match["message"])
 
 
 def answer_darasa_error(request: Request[Any, Any, Any], error: DarasaError) -> Response[Any]:
@@ -154,14 +151,21 @@ def _problem(
     )
 
 
+def _located(path: str, message: str) -> FieldError:
+    """Name the field itself where the message does and the path stops at its parent."""
+    named = UNKNOWN_FIELD.search(message) or MISSING_FIELD.search(message)
+    parts = [path, named["name"] if named else ""]
+    return FieldError(field=".".join(filter(None, parts)), message=message)
+
+
 def _framework_errors(error: HTTPException) -> list[FieldError]:
-    if isinstance(error.extra, list):
-        return [
-            FieldError(field=str(item.get("key", "")), message=str(item.get("message", "")))
-            for item in error.extra
-        ]
-    named = field_error(error.detail)
-    return [named] if named.field else []
+    if not isinstance(error.extra, list):
+        named = field_error(error.detail)
+        return [named] if named.field else []
+    return [
+        _located(str(item.get("key", "")).removeprefix("data"), str(item.get("message", "")))
+        for item in error.extra
+    ]
 
 
 def _answer(

@@ -32,12 +32,13 @@ def test_a_backup_is_one_checked_file(path, writer, tmp_path):
 
 
 def test_writers_go_on_and_the_copy_is_of_one_moment(path, writer, tmp_path):
-    writer.write_blocking(lambda tx: tx.run(FILL))
+    written = 30
+    for _ in range(written):  # more than one step of pages
+        writer.write_blocking(lambda tx: tx.run(FILL))
     target = tmp_path / "copy.db"
     copying = Thread(target=back_up, args=(path, target))
     copying.start()
-    written = 1
-    while copying.is_alive() or written < 20:
+    while copying.is_alive() or written < 50:
         writer.write_blocking(lambda tx: tx.run(FILL))
         written += 1
     copying.join()

@@ -28,6 +28,7 @@ ADD_MARKS = """
 CREATE TABLE mark (id BLOB NOT NULL PRIMARY KEY, points_mp INTEGER NOT NULL) STRICT;
 CREATE TRIGGER mark_kept BEFORE DELETE ON mark
  BEGIN SELECT 1; SELECT RAISE(ABORT, 'marks stay; they are school records'); END;
+SELECT 'a statement that answers rows', 'does not end the script';
 INSERT INTO mark VALUES (randomblob(16), 1000), (randomblob(16), 2000);
 CREATE INDEX mark_points ON mark (points_mp);
 """
