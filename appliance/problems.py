@@ -154,7 +154,7 @@ def _problem(
 def _located(path: str, message: str) -> FieldError:
     """Name the field itself where the message does and the path stops at its parent."""
     named = UNKNOWN_FIELD.search(message) or MISSING_FIELD.search(message)
-    parts = [path, named["name"] if named else ""]
+    parts = [path if path != "data" else "", named["name"] if named else ""]
     return FieldError(field=".".join(filter(None, parts)), message=message)
 
 
@@ -162,10 +162,7 @@ def _framework_errors(error: HTTPException) -> list[FieldError]:
     if not isinstance(error.extra, list):
         named = field_error(error.detail)
         return [named] if named.field else []
-    return [
-        _located(str(item.get("key", "")).removeprefix("data"), str(item.get("message", "")))
-        for item in error.extra
-    ]
+    return [_located(str(item.get("key", "")), str(item["message"])) for item in error.extra]
 
 
 def _answer(
