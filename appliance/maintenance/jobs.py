@@ -75,9 +75,7 @@ async def check_quickly(box: Box) -> str:
     """Read the whole file once; raise when it is damaged."""
     report = await box.readers.read(quick_check)
     if not report.is_ok:
-        raise DamageFound(
-            "; ".join(report.problems) or f"{report.dangling} dangling keys"
-        )
+        raise DamageFound("; ".join(report.problems) or f"{report.dangling} dangling keys")
     return f"ok in {report.took_ms} ms"
 
 

@@ -50,9 +50,7 @@ async def maintenance(box: Box, idle_for_s: IdleFor) -> AsyncIterator[AsyncIOSch
             minute=job.minute,
         )
     for place, job in enumerate(overdue(box)):
-        at = datetime.now(UTC) + timedelta(
-            seconds=CATCH_UP_AFTER_S + place * CATCH_UP_APART_S
-        )
+        at = datetime.now(UTC) + timedelta(seconds=CATCH_UP_AFTER_S + place * CATCH_UP_APART_S)
         scheduler.add_job(
             run_job,
             "date",

@@ -44,9 +44,7 @@ class RequestMeter(ASGIMiddleware):
         """Seconds since the last request; the nightly work waits for a quiet box."""
         return time.monotonic() - self.last_request_at_s
 
-    async def handle(
-        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
-    ) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on and note its answer."""
         began = time.perf_counter()
         self.last_request_at_s = time.monotonic()

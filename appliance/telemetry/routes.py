@@ -61,9 +61,7 @@ async def metrics(telemetry: NamedDependency[Telemetry]) -> str:
     lines = [
         *machine(vitals),
         *writing(telemetry.writer),
-        *metric(
-            "darasa_sync_waiting", "gauge", "Changes not yet sealed.", waiting.waiting
-        ),
+        *metric("darasa_sync_waiting", "gauge", "Changes not yet sealed.", waiting.waiting),
         *requests(telemetry.meter.routes),
     ]
     return "\n".join(lines) + "\n"
@@ -91,9 +89,7 @@ def machine(vitals: Vitals) -> list[str]:
             vitals.database_bytes,
         ),
         *metric("darasa_wal_bytes", "gauge", "Size of the WAL.", vitals.wal_bytes),
-        *metric(
-            "darasa_uptime_seconds", "counter", "Since the start.", vitals.uptime_s
-        ),
+        *metric("darasa_uptime_seconds", "counter", "Since the start.", vitals.uptime_s),
     ]
 
 
@@ -102,18 +98,14 @@ def writing(writer: Writer) -> list[str]:
     counts = writer.counts
     return [
         *metric("darasa_write_batches_total", "counter", "Commits.", counts.batches),
-        *metric(
-            "darasa_writes_total", "counter", "Commands committed.", counts.commands
-        ),
+        *metric("darasa_writes_total", "counter", "Commands committed.", counts.commands),
         *metric(
             "darasa_write_batches_failed_total",
             "counter",
             "Rolled back.",
             counts.batches_failed,
         ),
-        *metric(
-            "darasa_writes_waiting", "gauge", "Commands in the queue.", writer.waiting
-        ),
+        *metric("darasa_writes_waiting", "gauge", "Commands in the queue.", writer.waiting),
     ]
 
 

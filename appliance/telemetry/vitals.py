@@ -38,9 +38,7 @@ def read_vitals(settings: Settings) -> Vitals:
         disk_free_bytes=disk.free,
         disk_total_bytes=disk.total,
         database_bytes=size_bytes(settings.database),
-        wal_bytes=size_bytes(
-            settings.database.with_name(settings.database.name + "-wal")
-        ),
+        wal_bytes=size_bytes(settings.database.with_name(settings.database.name + "-wal")),
         temperature_c=temperature_c(),
         uptime_s=int(system_clock() / 1_000 - process.create_time()),
     )
@@ -57,9 +55,7 @@ def size_bytes(path: Path) -> int:
 def temperature_c() -> float | None:
     """The hottest sensor, or None on machines without one."""
     readings = [
-        entry.current
-        for entries in psutil.sensors_temperatures().values()
-        for entry in entries
+        entry.current for entries in psutil.sensors_temperatures().values() for entry in entries
     ]
     return max(readings, default=None)
 
@@ -68,13 +64,9 @@ def complaints(vitals: Vitals) -> list[str]:
     """What a keeper should do something about, in plain words; empty when all is well."""
     found = []
     if vitals.disk_free_bytes < DISK_FREE_BYTES_MIN:
-        found.append(
-            "The card is almost full. Hand-ins still work; free some space soon."
-        )
+        found.append("The card is almost full. Hand-ins still work; free some space soon.")
     if vitals.memory_free_bytes < MEMORY_FREE_BYTES_MIN:
         found.append("Memory is almost used up. Restart the box after school.")
     if vitals.temperature_c is not None and vitals.temperature_c > TEMPERATURE_C_MAX:
-        found.append(
-            "The box is too hot. Move it to a shaded place with air around it."
-        )
+        found.append("The box is too hot. Move it to a shaded place with air around it.")
     return found
