@@ -1,0 +1,72 @@
+"""Who may use which address: the whole box on one page.
+
+Every route of the app stands here, and nothing else does; the app refuses to start
+otherwise. This table is about roles. Whether a class, a piece of work or a task is this
+person's own is asked of the database, and what is not answers 404.
+"""
+
+from typing import Final
+
+from litestar import Litestar
+from litestar.handlers.base import BaseRouteHandler
+from litestar.handlers.http_handlers import HTTPRouteHandler
+
+from appliance.access.models import Who
+from appliance.access.sessions import Connection, visitor_of
+from appliance.errors import Forbidden, SignInNeeded
+
+ANYBODY: Final[frozenset[Who]] = frozenset({"anonymous", "learner", "teacher", "school_admin"})
+SIGNED_IN: Final[frozenset[Who]] = frozenset({"learner", "teacher", "school_admin"})
+LEARNER: Final[frozenset[Who]] = frozenset({"learner"})
+TEACHER: Final[frozenset[Who]] = frozenset({"teacher"})
+LEARNER_OR_TEACHER: Final[frozenset[Who]] = frozenset({"learner", "teacher"})
+STAFF: Final[frozenset[Who]] = frozenset({"teacher", "school_admin"})
+KEEPER: Final[frozenset[Who]] = frozenset({"school_admin"})
+
+POLICY: Final[dict[str, frozenset[Who]]] = {
+    # access
+    "POST /api/v1/sessions": ANYBODY,
+    "DELETE /api/v1/sessions/current": ANYBODY,
+    "GET /api/v1/me": SIGNED_IN,
+    # accounts
+    "POST /api/v1/claim": ANYBODY,
+    # web
+    "GET /static/{path}": ANYBODY,
+    "GET /design": ANYBODY,
+    # telemetry
+    "GET /health": ANYBODY,
+    "GET /metrics": ANYBODY,
+}
+
+
+async def enforce_policy(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Litestar guard of the whole app. Raises SignInNeeded or Forbidden."""
+    scope = connection.scope
+    allowed = POLICY[f"{scope['method']} {scope['path_template']}"]  # type: ignore[typeddict-item]  # http only
+    if "anonymous" in allowed:
+        return
+    visitor = visitor_of(connection)
+    if visitor is None:
+        raise SignInNeeded("nobody is signed in, or the session has ended")
+    if visitor.roles.isdisjoint(allowed):
+        raise Forbidden(f"{' and '.join(sorted(visitor.roles))} may not use this address")
+
+
+def served(app: Litestar) -> set[str]:
+    """Every method and address the app answers."""
+    return {
+        f"{method} {route.path_format}"
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", [])
+        if isinstance(handler, HTTPRouteHandler)
+        for method in handler.http_methods
+        if method != "OPTIONS"  # Litestar answers it with the methods and nothing else
+    }
+
+
+def require_complete_policy(app: Litestar) -> None:
+    """Refuse to start with a route nobody thought about, or a rule for a route that is gone."""
+    routes = served(app)
+    missing, stale = sorted(routes - POLICY.keys()), sorted(POLICY.keys() - routes)
+    assert not missing, f"routes without a policy: {missing}"
+    assert not stale, f"policies without a route: {stale}"

@@ -1,0 +1,141 @@
+"""The school and its people."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from msgspec import Struct
+
+from appliance.accounts.models import NamedPerson, Person
+from appliance.database.reader import Reader
+from appliance.errors import NotFound
+
+PEOPLE_MAX: Final = 5_000  # a large secondary school twice over
+
+IDENTITY: Final[LiteralString] = """
+SELECT node_id, school_id
+  FROM sync_identity
+"""
+
+SCHOOL: Final[LiteralString] = """
+SELECT o.id, o.name, o.locale
+  FROM sync_identity AS i
+  JOIN org_unit AS o
+    ON o.id = i.school_id
+"""
+
+HAS_STAFF_SECRET: Final[LiteralString] = """
+SELECT 1
+  FROM credential
+ WHERE kind = 'password'
+ LIMIT 1
+"""
+
+SCHOOL_ADMINS: Final[LiteralString] = """
+SELECT p.id, p.display_name
+  FROM person AS p
+ WHERE p.state = 'active'
+   AND p.deleted_at_ms IS NULL
+   AND EXISTS (SELECT 1
+                 FROM role_assignment AS r
+                WHERE r.person_id = p.id
+                  AND r.role = 'school_admin'
+                  AND r.deleted_at_ms IS NULL)
+ ORDER BY p.display_name
+ LIMIT 100
+"""
+
+PEOPLE: Final[LiteralString] = """
+SELECT p.id, p.display_name, p.state,
+       coalesce((SELECT group_concat(DISTINCT r.role)
+                   FROM role_assignment AS r
+                  WHERE r.person_id = p.id
+                    AND r.deleted_at_ms IS NULL), '') AS roles,
+       c.person_id IS NOT NULL                        AS has_pin,
+       coalesce(c.failed, 0) >= ?3                    AS is_locked,
+       p.version
+  FROM person AS p
+  LEFT JOIN credential AS c
+    ON c.person_id = p.id
+   AND c.kind = 'pin'
+ WHERE p.org_id = ?1
+   AND p.deleted_at_ms IS NULL
+ ORDER BY p.display_name
+ LIMIT ?2
+"""
+
+PERSON_NAME: Final[LiteralString] = """
+SELECT id, display_name
+  FROM person
+ WHERE id = ?1
+   AND state = 'active'
+   AND deleted_at_ms IS NULL
+"""
+
+LEARNER_NAME: Final[LiteralString] = """
+SELECT p.id, p.display_name
+  FROM person AS p
+ WHERE p.id = ?1
+   AND p.state = 'active'
+   AND p.deleted_at_ms IS NULL
+   AND EXISTS (SELECT 1
+                 FROM role_assignment AS r
+                WHERE r.person_id = p.id
+                  AND r.role = 'learner'
+                  AND r.deleted_at_ms IS NULL)
+"""
+
+
+class Identity(Struct, frozen=True):
+    """Which node this is and which school it serves."""
+
+    node_id: UUID
+    school_id: UUID
+
+
+class School(Struct, frozen=True):
+    """The school of this box."""
+
+    id: UUID
+    name: str
+    locale: str
+
+
+def identity(db: Reader) -> Identity | None:
+    """Return this box's identity; None before it is claimed or has enrolled."""
+    return db.row(Identity, IDENTITY)
+
+
+def school(db: Reader) -> School | None:
+    """Return the school; None before claim and while a replacement still pulls."""
+    return db.row(School, SCHOOL)
+
+
+def is_claimed(db: Reader) -> bool:
+    """Whether somebody can look after this box: it has an identity and a password."""
+    return identity(db) is not None and db.value(HAS_STAFF_SECRET) is not None
+
+
+def school_admins(db: Reader) -> list[NamedPerson]:
+    """The people who may take over a box that replaces a lost one."""
+    return db.rows(NamedPerson, SCHOOL_ADMINS)
+
+
+def people(db: Reader, school_id: UUID, *, tries_max: int) -> list[Person]:
+    """Everybody of the school, by name."""
+    return db.rows(Person, PEOPLE, (school_id, PEOPLE_MAX, tries_max))
+
+
+def active_person(db: Reader, person_id: UUID) -> NamedPerson:
+    """Raises NotFound when there is no such active person."""
+    found = db.row(NamedPerson, PERSON_NAME, (person_id,))
+    if found is None:
+        raise NotFound(f"person {person_id}")
+    return found
+
+
+def active_learner(db: Reader, person_id: UUID) -> NamedPerson:
+    """Raises NotFound when there is no such active pupil; staff have no PIN page."""
+    found = db.row(NamedPerson, LEARNER_NAME, (person_id,))
+    if found is None:
+        raise NotFound(f"person {person_id}")
+    return found

@@ -1,0 +1,116 @@
+"""create_app: the only module that knows every feature of the box."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from importlib.metadata import version
+from typing import Final
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.middleware import ASGIMiddleware
+
+from appliance.access import routes as access_routes
+from appliance.access.door import Door
+from appliance.access.headers import set_headers
+from appliance.access.origin import OwnOriginOnly
+from appliance.access.passwords import PasswordHasher
+from appliance.access.policy import enforce_policy, require_complete_policy
+from appliance.accounts import routes as accounts_routes
+from appliance.accounts.claim import ClaimDesk
+from appliance.accounts.claiming import Claiming
+from appliance.accounts.keyring import Keyring
+from appliance.accounts.queries import identity, is_claimed
+from appliance.clock import Clock, system_clock
+from appliance.database.lock import shared_lock
+from appliance.database.migrate import require_schema, schema_version
+from appliance.database.readers import Readers
+from appliance.database.writer import Writer
+from appliance.dependencies import DEPENDENCIES
+from appliance.maintenance.jobs import Box
+from appliance.maintenance.runner import maintenance
+from appliance.problems import PROBLEM_HANDLERS
+from appliance.settings import Settings
+from appliance.telemetry import routes as telemetry_routes
+from appliance.telemetry.meter import RequestMeter
+from appliance.telemetry.routes import Telemetry
+from appliance.web import pages as web_pages
+from appliance.web import static as web_static
+from appliance.web.static import COMPRESSION
+from appliance.web.templates import template_config
+
+APP_VERSION: Final = version("darasa")
+
+# One line a feature, lowest tier first.
+ROUTES: Final = (
+    *web_static.ROUTES,
+    *web_pages.ROUTES,
+    *access_routes.ROUTES,
+    *accounts_routes.ROUTES,
+    *telemetry_routes.ROUTES,
+)
+
+
+def create_app(settings: Settings, *, clock: Clock = system_clock) -> Litestar:
+    """Put the features together. The database is opened when the app starts."""
+    meter = RequestMeter()
+    middleware: list[ASGIMiddleware] = [meter, OwnOriginOnly()]
+    app = Litestar(
+        route_handlers=ROUTES,
+        lifespan=[_running],
+        state=State({"settings": settings, "clock": clock, "meter": meter}),
+        dependencies=DEPENDENCIES,
+        guards=[enforce_policy],
+        middleware=middleware,
+        before_send=[set_headers],
+        exception_handlers=PROBLEM_HANDLERS,
+        template_config=template_config(),
+        compression_config=COMPRESSION,
+        request_max_body_size=settings.body_bytes_max,
+        openapi_config=None,
+        # A request with an unread body must not keep the parser waiting for it.
+        logging_config=None,
+    )
+    require_complete_policy(app)
+    return app
+
+
+@asynccontextmanager
+async def _running(app: Litestar) -> AsyncIterator[None]:
+    """Everything with a thread or a file lives exactly as long as the app."""
+    state = app.state
+    settings: Settings = state.settings
+    async with AsyncExitStack() as stack:
+        stack.enter_context(shared_lock(settings.data_dir))
+        require_schema(settings.database)
+        writer = Writer(settings.database, queue_max=settings.queue_max)
+        writer.start()
+        stack.callback(writer.stop)
+        readers = stack.enter_context(closing(Readers(settings.database)))
+        hasher = stack.enter_context(closing(PasswordHasher()))
+        state.writer, state.readers, state.hasher = writer, readers, hasher
+        _open_the_door(state)
+        box = Box(settings=settings, writer=writer, readers=readers, clock=state.clock)
+        await stack.enter_async_context(maintenance(box, state.meter.idle_for_s))
+        yield
+
+
+def _open_the_door(state: State) -> None:
+    """Raises KeysMissing when the database is a school's and its keys are not there."""
+    settings: Settings = state.settings
+    here = state.readers.here
+    claimed = is_claimed(here)
+    parts = {"writer": state.writer, "readers": state.readers, "clock": state.clock}
+    keyring = Keyring(settings.keys, is_claimed=identity(here) is not None)
+    desk = ClaimDesk(settings.data_dir, is_claimed=claimed)
+    state.keyring, state.claim_desk = keyring, desk
+    state.door = Door(**parts, keyring=keyring, hasher=state.hasher)
+    state.claiming = Claiming(**parts, keyring=keyring, hasher=state.hasher, desk=desk)
+    state.telemetry = Telemetry(
+        app_version=APP_VERSION,
+        schema_version=schema_version(settings.database),
+        settings=settings,
+        writer=state.writer,
+        readers=state.readers,
+        meter=state.meter,
+        host_name=lambda: None,
+    )
