@@ -14,8 +14,8 @@ from typing import Final
 
 import psutil
 from msgspec import Struct
-from zeroconf import (
-    AddressResolverIPv4,  # type: ignore[attr-defined]  # public, but not re-exported by name
+from zeroconf import (  # type: ignore[attr-defined]  # AddressResolverIPv4 is left out of __all__
+    AddressResolverIPv4,
     IPVersion,
     NonUniqueNameException,
 )
@@ -84,14 +84,12 @@ class Announcer:
         try:
             # An interface may go down between looking and binding, and a second
             # mDNS daemon may hold the port alone: neither may stop the server.
-            self._zeroconf = AsyncZeroconf(
-                interfaces=list(addresses), ip_version=IPVersion.V4Only
-            )
+            self._zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
             host_name = await free_host_name(self._zeroconf, self._host_name, addresses)
             await self._register(self._zeroconf, host_name, addresses)
         except (OSError, NonUniqueNameException, ZeroconfError) as error:
             await self._withdraw()
-            return Announcement(None, reason=f"mDNS: {error or type(error).__name__}")
+            return Announcement(None, reason=f"mDNS: {error!r}")
         return Announcement(host_name, addresses)
 
     async def _register(
@@ -109,10 +107,7 @@ class Announcer:
             for service_type in SERVICE_TYPES
         )
         announcements = await asyncio.gather(
-            *(
-                zeroconf.async_register_service(each, allow_name_change=True)
-                for each in services
-            )
+            *(zeroconf.async_register_service(each, allow_name_change=True) for each in services)
         )
         await asyncio.gather(*announcements)
 
@@ -123,9 +118,7 @@ class Announcer:
             await zeroconf.async_close()
 
 
-async def free_host_name(
-    zeroconf: AsyncZeroconf, wanted: str, ours: tuple[str, ...]
-) -> str:
+async def free_host_name(zeroconf: AsyncZeroconf, wanted: str, ours: tuple[str, ...]) -> str:
     """The first of `wanted`, `wanted-2`, … that no other machine answers to.
 
     zeroconf renames a service on conflict, but not the host behind it.
