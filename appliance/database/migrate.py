@@ -19,7 +19,7 @@ import apsw
 from msgspec import Struct
 
 from appliance.database.backup import back_up, restore
-from appliance.database.connection import open_connection
+from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection
 from appliance.database.faults import MigrationFailed, SchemaMismatch
 from appliance.database.integrity import quick_check
 from appliance.database.lock import exclusive_lock
@@ -128,6 +128,7 @@ def schema_version(path: Path) -> int:
     if not path.exists():
         return 0
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # another process may just be recovering
         return _version(connection)
 
 
