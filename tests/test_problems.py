@@ -1,6 +1,8 @@
 """Every failure has one shape, for scripts and for people."""
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -201,3 +203,9 @@ def test_an_error_carries_its_fields():
     error = Invalid("the roster", [field_error("Expected `int` - at `$.rows[3].age`")])
     assert error.errors[0].field == "rows[3].age"
     assert error.detail == "the roster"
+
+
+def test_the_leaves_that_the_hub_shares_know_no_sqlite():
+    leaves = "appliance.errors, appliance.problems, appliance.clock, appliance.ids"
+    code = f"import sys, {leaves}; sys.exit('apsw' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -36,7 +36,7 @@ def back_up(path: Path, target: Path) -> BackupResult:
     Raises BackupFailed; then `target` is as it was before.
     """
     began = time.monotonic_ns()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = target.with_name(target.name + PARTIAL_SUFFIX)
     partial.unlink(missing_ok=True)
     try:

@@ -32,7 +32,7 @@ def exclusive_lock(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(data_dir: Path, kind: int) -> Iterator[None]:
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # children's data: nobody else looks
     with (data_dir / LOCK_NAME).open("ab") as lock:
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)

@@ -173,8 +173,10 @@ def _apply(connection: apsw.Connection, migration: Migration, *, now_ms: int) ->
     connection.execute("BEGIN IMMEDIATE")
     try:
         transaction.run(CREATE_SCHEMA_MIGRATION)
+        connection.execute("SAVEPOINT script")
         for _ in connection.execute(migration.sql):
             pass  # a script goes on only while it is stepped (T5)
+        connection.execute("RELEASE script")  # gone if the file holds a COMMIT of its own
         took_ms = (time.monotonic_ns() - began) // 1_000_000
         transaction.run(
             RECORD_MIGRATION,

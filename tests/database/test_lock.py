@@ -15,3 +15,4 @@ def test_box_and_agent_share_and_keep_others_out(tmp_path):
 def test_the_folder_is_made_when_it_is_missing(tmp_path):
     with exclusive_lock(tmp_path / "new" / "box"):
         assert (tmp_path / "new" / "box" / "school.lock").exists()
+    assert (tmp_path / "new" / "box").stat().st_mode & 0o077 == 0

@@ -75,7 +75,7 @@ def test_an_update_makes_a_backup_first(run, path, migrations, tmp_path):
     [
         "CREATE TABLE later (id BLOB) STRICT; INSERT INTO nowhere VALUES (1);",
         "INSERT INTO note (person_id, body) VALUES (zeroblob(16), 'dangling');",
-        "CREATE TABLE later (id BLOB) STRICT; COMMIT; BEGIN; SELECT nothing;",
+        "CREATE TABLE later (id BLOB) STRICT; COMMIT; BEGIN; CREATE TABLE last (id BLOB) STRICT;",
     ],
 )
 def test_a_failing_file_takes_the_earlier_ones_of_its_run_back(run, path, migrations, broken):
