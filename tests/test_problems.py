@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 import pytest
 from litestar import Litestar, get, post
-from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.exceptions import HTTPException, TooManyRequestsException
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template import TemplateConfig
 from litestar.testing import TestClient
 from msgspec import Meta, Struct
