@@ -14,6 +14,7 @@ from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from appliance.clock import system_clock
 from appliance.errors import DarasaError
 from appliance.maintenance.commands import State, record_run
 from appliance.maintenance.jobs import DAY_MS, Box
@@ -49,8 +50,9 @@ async def maintenance(box: Box, idle_for_s: IdleFor) -> AsyncIterator[AsyncIOSch
             hour=job.hour,
             minute=job.minute,
         )
+    now = datetime.fromtimestamp(system_clock() / 1_000, UTC)  # the scheduler's own clock
     for place, job in enumerate(overdue(box)):
-        at = datetime.now(UTC) + timedelta(seconds=CATCH_UP_AFTER_S + place * CATCH_UP_APART_S)
+        at = now + timedelta(seconds=CATCH_UP_AFTER_S + place * CATCH_UP_APART_S)
         scheduler.add_job(
             run_job,
             "date",

@@ -26,7 +26,7 @@ class Light(Struct, frozen=True):
 
 @get("/box")
 async def box_page(telemetry: NamedDependency[Telemetry]) -> Template:
-    """Is it healthy, is our work safe elsewhere, did the night's work get done?"""
+    """Answer whether it is healthy, our work is safe elsewhere, and the night's work was done."""
     vitals = await asyncio.to_thread(read_vitals, telemetry.settings)
     readers = telemetry.readers
     lights = (
