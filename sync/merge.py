@@ -3,7 +3,8 @@
 Images are ordered by (owner_epoch, version, row_hash). The hash decides what counters
 cannot: after every restore two different images carry equal versions, and each side would
 call itself clean for ever. No image from another epoch is dropped: what is not current is
-kept in `sync_conflict`.
+kept in `sync_conflict`. Facts are no exception: a phone that repeats an id at two boards of
+one school makes two images of one fact, and both sides must end with the same one.
 """
 
 import hashlib

@@ -1,0 +1,167 @@
+"""Rows as columns: what zstd can shorten stands side by side.
+
+Each column is packed in the shortest of four forms, told apart by its first element:
+
+    ["s", value]    the same short value in every row (most counters, all missing owners)
+    ["i", bytes]    ids, 16 bytes each, end to end
+    ["d", [ints]]   the first number, then differences (instants, positions)
+    ["v", [values]] anything else
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sync.protocol import SEGMENT_ROWS_MAX, SEGMENT_TABLES_MAX, Block, Cell
+
+ID_BYTES: Final = 16
+SAME_BYTES_MAX: Final = 64  # a long value repeated is small here and huge at the hub: refused
+INT64_MAX: Final = (1 << 63) - 1
+
+CELL_TYPES: Final = frozenset({type(None), int, str, bytes})
+
+Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
+
+
+class Same(Struct, frozen=True, array_like=True, tag="s", tag_field="k"):
+    """One short value for every row."""
+
+    value: Any
+
+
+class Ids(Struct, frozen=True, array_like=True, tag="i", tag_field="k"):
+    """Ids end to end."""
+
+    joined: bytes
+
+
+class Differences(Struct, frozen=True, array_like=True, tag="d", tag_field="k"):
+    """The first number and what each next one adds; the sum may not leave 64 bits."""
+
+    steps: list[Int64]
+
+
+class Values(Struct, frozen=True, array_like=True, tag="v", tag_field="k"):
+    """Each value by itself."""
+
+    values: list[Any]
+
+
+Column = Same | Ids | Differences | Values
+
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+class BlockCorrupt(ValueError):
+    """A block's columns do not agree with each other or with what it says of itself."""
+
+
+class Rows(Struct, frozen=True):
+    """Rows of one table, values in the order of `columns`."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+
+
+def pack(rows: Rows) -> Block:
+    """Turn rows into a block."""
+    columns = zip(*rows.rows, strict=True)
+    packed = [pack_column(column) for column in columns]
+    return Block(t=rows.table, c=list(rows.columns), v=packed, rows=len(rows.rows))
+
+
+def pack_column(column: Sequence[Cell]) -> Column:
+    """Choose the form of one column."""
+    first = column[0]
+    if column.count(first) == len(column) and is_short(first):
+        return Same(first)
+    if all(isinstance(value, bytes) and len(value) == ID_BYTES for value in column):
+        return Ids(b"".join(column))  # type: ignore[arg-type]  # looked at in the line above
+    if all(isinstance(value, int) for value in column):
+        return differences(column)  # type: ignore[arg-type]  # looked at in the line above
+    return Values(list(column))
+
+
+def differences(column: Sequence[int]) -> Column:
+    """Code numbers as steps, unless a step would not fit into 64 bits."""
+    steps = [column[0], *(after - before for before, after in pairwise(column))]
+    if all(is_int64(step) for step in steps):
+        return Differences(steps)
+    return Values(list(column))
+
+
+def is_int64(number: int) -> bool:
+    """Say whether both engines can hold a number."""
+    return -INT64_MAX - 1 <= number <= INT64_MAX
+
+
+def is_short(value: Cell) -> bool:
+    """Say whether a value may be sent once for all rows."""
+    return not isinstance(value, str | bytes) or len(value) <= SAME_BYTES_MAX
+
+
+def unpack(block: Block) -> Rows:
+    """Turn a block into rows. Raises BlockCorrupt, never returns a part."""
+    if block.rows > SEGMENT_ROWS_MAX:
+        raise BlockCorrupt(f"{block.t}: {block.rows} rows")
+    if len(block.c) != len(block.v) or len(set(block.c)) != len(block.c) or not block.c:
+        raise BlockCorrupt(f"{block.t}: columns and their names differ")
+    try:
+        packed = msgspec.convert(block.v, list[Column])
+    except msgspec.ValidationError as error:
+        raise BlockCorrupt(f"{block.t}: {error}") from error
+    columns = [unpack_column(column, block) for column in packed]
+    return Rows(block.t, tuple(block.c), list(zip(*columns, strict=True)))
+
+
+def unpack_column(column: Column, block: Block) -> Sequence[Cell]:
+    """Read one column of as many values as the block has rows."""
+    values = spread(column, block)
+    if not CELL_TYPES.issuperset(map(type, values)):  # msgspec knows no union of str and bytes
+        raise BlockCorrupt(f"{block.t}: a value that is no number, text or bytes")
+    if len(values) != block.rows:
+        raise BlockCorrupt(f"{block.t}: {len(values)} values for {block.rows} rows")
+    if any(isinstance(value, int) and not is_int64(value) for value in values):
+        raise BlockCorrupt(f"{block.t}: a number leaves 64 bits")
+    return values
+
+
+def spread(column: Column, block: Block) -> Sequence[Any]:
+    """Undo the form of a column; the values are not looked at yet."""
+    match column:
+        case Same(value=value):
+            if not is_short(value):
+                raise BlockCorrupt(f"{block.t}: a long value for all rows")
+            return [value] * block.rows
+        case Ids(joined=joined):
+            return list(ids(joined))
+        case Differences(steps=steps):
+            return list(accumulate(steps))
+        case Values(values=values):
+            return values
+
+
+def ids(joined: bytes) -> Iterator[bytes]:
+    """Cut ids apart; a rest shows as one value too many."""
+    for start in range(0, len(joined), ID_BYTES):
+        yield joined[start : start + ID_BYTES]
+
+
+def pack_body(tables: Sequence[Rows]) -> bytes:
+    """Bytes of a segment's body before compression."""
+    return _encoder.encode([pack(rows) for rows in tables])
+
+
+def unpack_body(raw: bytes) -> list[Rows]:
+    """Read a body. Raises BlockCorrupt."""
+    try:
+        blocks = msgspec.msgpack.decode(raw, type=list[Block])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BlockCorrupt(f"the body is not readable: {error}") from error
+    if len(blocks) > SEGMENT_TABLES_MAX:
+        raise BlockCorrupt(f"{len(blocks)} blocks")
+    return [unpack(block) for block in blocks]

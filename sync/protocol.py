@@ -1,0 +1,328 @@
+"""The wire contract between a school box (node) and the district's hub.
+
+Bodies are msgpack maps; unknown fields are ignored, so either side may be a release
+ahead. Ids travel as 16 bytes. What a segment looks like inside: sync/core/segment.py.
+
+    POST /sync/v1/enrol       EnrolRequest      -> EnrolAnswer
+    POST /sync/v1/challenge   ChallengeRequest  -> Challenge
+    POST /sync/v1/token       TokenRequest      -> Token (bearer for everything below)
+    POST /sync/v1/hello       HelloRequest      -> Hello signed by the hub (SignedHello)
+    PUT  /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}   .seg -> SegmentAnswer
+    GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
+    GET  /sync/v1/digests                                         -> Digests
+
+The school's log. The hub numbers the segments it accepts for one school, of all nodes,
+epochs and lanes: 1, 2, 3 … and chains them: log_hash(k) = SHA-256(log_hash(k-1) || hash
+of the segment accepted as number k), log_hash(0) = 32 zero bytes. A receipt states the
+log's head. A hub whose log, at a number it signed under its present incarnation, does not
+hold that hash was rolled back, whatever has been pushed to it since.
+"""
+
+import hashlib
+from typing import Annotated, Any, Final, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+CONTENT_TYPE: Final = "application/msgpack"
+SEGMENT_CONTENT_TYPE: Final = "application/vnd.darasa.segment"
+PROTOCOL_VERSION: Final = 1
+LANES: Final = (0, 1)  # 0: the school's work; 1: telemetry, the first to be shed
+
+SEGMENT_ROWS_MAX: Final = 5_000  # one merge at the hub stays under 200 ms
+SEGMENT_RAW_BYTES_MAX: Final = 1 << 20  # what a node aims at, before compression
+HUB_SEGMENT_BYTES_MAX: Final = 4 << 20  # as received; one row may exceed a node's aim
+HUB_SEGMENT_RAW_BYTES_MAX: Final = 32 << 20  # unpacked; refused before it is allocated
+SEGMENT_TABLES_MAX: Final = 64
+PAGE_ROWS_MAX: Final = 500  # a page is applied in one transaction on the box's card
+PAGE_RAW_BYTES_MAX: Final = 1 << 20
+EXCEPTIONS_MAX: Final = 1_000  # more are counted, not listed
+TOKEN_S: Final = 900
+CHALLENGE_BYTES: Final = 32
+
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+Lane = Annotated[int, Meta(ge=0, le=255)]
+Cell = None | int | str | bytes
+Mode = Literal["adopt", "replace"]
+
+LOG_BEGIN: Final = bytes(32)
+
+
+class EnrolRequest(Struct, frozen=True, kw_only=True):
+    """A box asks to become one of the district's; `token` was given to its keeper."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=200)]
+    mode: Mode
+    node_id: UUID
+    node_key: Key
+    school_id: UUID | None  # None in mode replace: the hub says which school it becomes
+    school_name: Annotated[str, Meta(max_length=200)] | None
+    hardware: Annotated[str, Meta(max_length=200)]
+    app_version: Annotated[str, Meta(max_length=40)]
+    schema_version: Count
+
+
+class EnrolAnswer(Struct, frozen=True, kw_only=True):
+    """Who the hub is, from now on pinned. The same node, key and token get the same answer."""
+
+    hub_id: UUID
+    hub_key: Key
+    incarnation: UUID
+    school_id: UUID
+    district_id: UUID
+    mode: Mode
+
+
+class ChallengeRequest(Struct, frozen=True, kw_only=True):
+    """The first half of signing in."""
+
+    node_id: UUID
+
+
+class Challenge(Struct, frozen=True, kw_only=True):
+    """Chance to be signed: `sign_in_message(hub_id, challenge)`."""
+
+    challenge: Annotated[bytes, Meta(min_length=CHALLENGE_BYTES, max_length=CHALLENGE_BYTES)]
+
+
+class TokenRequest(Struct, frozen=True, kw_only=True):
+    """The second half of signing in."""
+
+    node_id: UUID
+    challenge: Annotated[bytes, Meta(min_length=CHALLENGE_BYTES, max_length=CHALLENGE_BYTES)]
+    signature: Signature
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A bearer token and how long it lives."""
+
+    token: str
+    expires_in_s: Annotated[int, Meta(ge=1, le=TOKEN_S)]
+
+
+class StreamState(Struct, frozen=True, kw_only=True):
+    """Where the node's own chain of one lane stands."""
+
+    lane: Lane
+    cur_n: Count
+    cur_hash: Hash
+    trimmed_n: Count  # payloads up to here are gone; only the chain remembers them
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """The hub's word about what it keeps. `no` and `log_hash` are the school's log (above)."""
+
+    hub_id: UUID
+    incarnation: UUID
+    school_id: UUID
+    node_id: UUID
+    epoch: UUID
+    lane: Lane
+    received_n: Count
+    received_hash: Hash
+    applied_n: Count
+    no: Count
+    log_hash: Hash
+    issued_at_ms: int
+
+
+class SignedReceipt(Struct, frozen=True, kw_only=True):
+    """`body` is an encoded Receipt, kept as bytes so that the signature outlives releases."""
+
+    body: bytes
+    signature: Signature
+
+
+class Backlog(Struct, frozen=True, kw_only=True):
+    """What still waits on the box, for the district's page; computed from the log."""
+
+    waiting: Count
+    oldest_since_ms: int | None
+
+
+class HelloRequest(Struct, frozen=True, kw_only=True):
+    """Everything the hub needs to say where both stand. Less than 1 KB."""
+
+    node_id: UUID
+    epoch: UUID
+    streams: list[StreamState]
+    incarnation: UUID | None
+    self_cursor: Count
+    receipt: SignedReceipt | None  # the one with the highest number this node holds
+    nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    backlog: Backlog
+    schema_version: Count
+    app_version: Annotated[str, Meta(max_length=40)]
+    clock_ms: int
+    clock_quality: Annotated[int, Meta(ge=0, le=3)]
+
+
+class StreamPosition(Struct, frozen=True, kw_only=True):
+    """Where the hub stands in one lane of the epoch asked about; (0, genesis) when new."""
+
+    lane: Lane
+    received_n: Count
+    received_hash: Hash
+    applied_n: Count
+
+
+class RowException(Struct, frozen=True, kw_only=True):
+    """A row of this school that the hub has put aside: quarantined, conflict, erased."""
+
+    tbl: Count  # the registry's number
+    pk: bytes
+    reason: Annotated[str, Meta(max_length=500)]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the hub takes at once."""
+
+    segment_bytes_max: Number = HUB_SEGMENT_BYTES_MAX
+    segment_rows_max: Number = SEGMENT_ROWS_MAX
+
+
+class Hello(Struct, frozen=True, kw_only=True):
+    """Where the hub stands. `pull`: rows of this school past `self_cursor`, other epochs."""
+
+    node_id: UUID
+    epoch: UUID
+    streams: list[StreamPosition]  # one for each that was asked about
+    incarnation: UUID
+    pull: bool
+    exceptions: list[RowException]
+    hub_time_ms: int
+    receipt: SignedReceipt | None  # the school's log as of this answer
+    nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    limits: Limits = Limits()
+
+
+class SignedHello(Struct, frozen=True, kw_only=True):
+    """`body` is an encoded Hello, signed with the key pinned at enrolment."""
+
+    body: bytes
+    signature: Signature
+
+
+class SegmentAnswer(Struct, frozen=True, kw_only=True):
+    """The segment is kept. Also for a duplicate, when the hash agrees."""
+
+    received_n: Count
+    received_hash: Hash
+    applied_n: Count
+    incarnation: UUID
+    receipt: SignedReceipt
+
+
+class ChainBroken(Struct, frozen=True, kw_only=True):
+    """Extra members of the 409 problem `chain-broken`: where the hub stands."""
+
+    received_n: Count
+    received_hash: Hash
+
+
+class Block(Struct, frozen=True, kw_only=True, array_like=True):
+    """Rows of one table by columns; names travel along, so any release can map them."""
+
+    t: Annotated[str, Meta(min_length=1, max_length=63)]
+    c: list[Annotated[str, Meta(min_length=1, max_length=63)]]
+    v: list[Any]  # packed columns, see sync/core/columns.py
+    rows: Number
+
+
+class PullPage(Struct, frozen=True, kw_only=True):
+    """Rows of this school written under other epochs, by change number after the cursor."""
+
+    rows: list[Block]
+    next_cursor: Count
+    more: bool
+    incarnation: UUID
+    receipt: SignedReceipt  # the log as of this page: rows that were read prove it was there
+
+
+class TableDigest(Struct, frozen=True, kw_only=True):
+    """How many rows, and the sum of merge.digest_part over them modulo 2^64."""
+
+    rows: Count
+    digest: Annotated[bytes, Meta(min_length=8, max_length=8)]
+
+
+class Digests(Struct, frozen=True, kw_only=True):
+    """All synced tables of one school, deleted rows included."""
+
+    incarnation: UUID
+    tables: dict[str, TableDigest]
+
+
+class SegmentHeader(Struct, frozen=True, kw_only=True):
+    """What a segment says about itself. Signed; its SHA-256 is the link the next one names."""
+
+    hub_id: UUID
+    node_id: UUID
+    school_id: UUID
+    epoch: UUID
+    lane: Lane
+    n: Number
+    prev_hash: Hash
+    rows: Annotated[int, Meta(ge=1, le=SEGMENT_ROWS_MAX)]
+    body_size: Count  # as sent
+    body_raw_size: Count  # unpacked
+    body_sha256: Hash  # of the bytes as sent
+    codec: Literal["zstd"] = "zstd"
+    schema_version: Count
+    app_version: str
+    sealed_at_ms: int
+    clock_quality: Annotated[int, Meta(ge=0, le=3)]
+
+
+T = TypeVar("T")
+
+_encoder: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+
+
+def encode(message: object) -> bytes:
+    """Bytes of any message above."""
+    return _encoder.encode(message)
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """Read a message. Raises msgspec.DecodeError (its ValidationError included)."""
+    return msgspec.msgpack.decode(body, type=shape)
+
+
+def genesis(hub_id: UUID, node_id: UUID, epoch: UUID, lane: int) -> bytes:
+    """The link before the first: a chain cannot be replayed at another hub or as another node."""
+    named = hub_id.bytes + node_id.bytes + epoch.bytes + lane.to_bytes(1, "big")
+    return hashlib.sha256(named).digest()
+
+
+def next_log_hash(log_hash: bytes, segment_hash: bytes) -> bytes:
+    """Append an accepted segment to the school's log."""
+    return hashlib.sha256(log_hash + segment_hash).digest()
+
+
+# Each signed kind of bytes begins with its own name, so that none passes for another.
+
+
+def sign_in_message(hub_id: UUID, challenge: bytes) -> bytes:
+    """What a node signs to get a token."""
+    return b"darasa sign-in\0" + hub_id.bytes + challenge
+
+
+def receipt_message(body: bytes) -> bytes:
+    """What the hub signs in a SignedReceipt."""
+    return b"darasa receipt\0" + body
+
+
+def hello_message(body: bytes) -> bytes:
+    """What the hub signs in a SignedHello; the nonce inside is the node's."""
+    return b"darasa hello\0" + body
+
+
+def segment_message(header: bytes) -> bytes:
+    """What a node signs of a segment: the header, which names the body by its hash."""
+    return b"darasa segment\0" + header
