@@ -1,7 +1,8 @@
 """create_app: the only module that knows every feature of the box."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from importlib.metadata import version
 from typing import Final
 
@@ -26,6 +27,7 @@ from appliance.database.migrate import require_schema, schema_version
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.dependencies import DEPENDENCIES
+from appliance.discovery.announcer import Announcer
 from appliance.maintenance.jobs import Box
 from appliance.maintenance.runner import maintenance
 from appliance.problems import PROBLEM_HANDLERS
@@ -50,14 +52,16 @@ ROUTES: Final = (
 )
 
 
-def create_app(settings: Settings, *, clock: Clock = system_clock) -> Litestar:
+def create_app(
+    settings: Settings, *, clock: Clock = system_clock, announcer: Announcer | None = None
+) -> Litestar:
     """Put the features together. The database is opened when the app starts."""
     meter = RequestMeter()
     middleware: list[ASGIMiddleware] = [meter, OwnOriginOnly()]
     app = Litestar(
         route_handlers=ROUTES,
         lifespan=[_running],
-        state=State({"settings": settings, "clock": clock, "meter": meter}),
+        state=State({"settings": settings, "clock": clock, "meter": meter, "announcer": announcer}),
         dependencies=DEPENDENCIES,
         guards=[enforce_policy],
         middleware=middleware,
@@ -67,7 +71,6 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> Litestar:
         compression_config=COMPRESSION,
         request_max_body_size=settings.body_bytes_max,
         openapi_config=None,
-        # A request with an unread body must not keep the parser waiting for it.
         logging_config=None,
     )
     require_complete_policy(app)
@@ -91,7 +94,23 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         _open_the_door(state)
         box = Box(settings=settings, writer=writer, readers=readers, clock=state.clock)
         await stack.enter_async_context(maintenance(box, state.meter.idle_for_s))
+        await stack.enter_async_context(_announcing(state.announcer))
         yield
+
+
+@asynccontextmanager
+async def _announcing(announcer: Announcer | None) -> AsyncIterator[None]:
+    """Tell the network our name, where a server is to be found."""
+    if announcer is None:
+        yield
+        return
+    task = asyncio.create_task(announcer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _open_the_door(state: State) -> None:
@@ -112,5 +131,5 @@ def _open_the_door(state: State) -> None:
         writer=state.writer,
         readers=state.readers,
         meter=state.meter,
-        host_name=lambda: None,
+        host_name=lambda: state.announcer and state.announcer.announcement.host_name,
     )

@@ -1,11 +1,12 @@
 """What a route may ask for by name.
 
-    writer, readers, clock, settings    the machine
-    actor                               who is signed in; the policy has checked the role
-    visitor                             the same, or None where nobody needs to be
-    door, claiming, hasher, keyring     the way in
+writer, readers, clock, settings    the machine
+actor                               who is signed in; the policy has checked the role
+visitor                             the same, or None where nobody needs to be
+door, claiming, hasher, keyring     the way in
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from litestar import Request
@@ -100,20 +101,20 @@ def actor(request: Request[Any, Any, Any]) -> Actor:
     return found
 
 
+PROVIDERS: Final[tuple[Callable[..., Any], ...]] = (
+    writer,
+    readers,
+    clock,
+    settings,
+    door,
+    claiming,
+    hasher,
+    keyring,
+    claim_desk,
+    telemetry,
+    visitor,
+    actor,
+)
 DEPENDENCIES: Final = {
-    name: Provide(provider, sync_to_thread=False)
-    for name, provider in {
-        "writer": writer,
-        "readers": readers,
-        "clock": clock,
-        "settings": settings,
-        "door": door,
-        "hasher": hasher,
-        "keyring": keyring,
-        "claim_desk": claim_desk,
-        "claiming": claiming,
-        "telemetry": telemetry,
-        "visitor": visitor,
-        "actor": actor,
-    }.items()
+    provider.__name__: Provide(provider, sync_to_thread=False) for provider in PROVIDERS
 }

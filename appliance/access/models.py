@@ -54,7 +54,10 @@ class SignIn(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Refuse half of one pair and half of the other."""
         as_pupil = (self.person_id is not None, self.pin is not None)
         as_staff = (self.sign_in_name is not None, self.password is not None)
-        if (as_pupil, as_staff) not in {((True, True), (False, False)), ((False, False), (True, True))}:
+        if (as_pupil, as_staff) not in {
+            ((True, True), (False, False)),
+            ((False, False), (True, True)),
+        }:
             raise ValueError("send person_id and pin, or sign_in_name and password")
 
 

@@ -26,7 +26,7 @@ class OwnOriginOnly(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on. Raises ForeignOrigin."""
-        if scope["method"] not in SAFE_METHODS:
+        if scope["method"] not in SAFE_METHODS:  # type: ignore[typeddict-item]  # http only
             require_own_origin(Headers.from_scope(scope))
         await next_app(scope, receive, send)
 

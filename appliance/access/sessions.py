@@ -17,10 +17,10 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 def visitor_of(connection: Connection) -> Actor | None:
     """Return whoever sent this request, looked up once (24-60 microseconds, no thread)."""
-    scope = connection.scope
-    if "user" not in scope or scope["user"] is None:
-        scope["user"] = _look_up(connection)
-    visitor: Actor | None = scope["user"]
+    visitor: Actor | None = connection.scope.get("user")
+    if visitor is None:
+        visitor = _look_up(connection)
+        connection.scope["user"] = visitor
     return visitor
 
 
@@ -31,7 +31,12 @@ def session_cookie(token: str) -> Cookie:
     send protects nobody.
     """
     return Cookie(
-        key=COOKIE, value=token, httponly=True, samesite="lax", path="/", max_age=SESSION_MS // 1_000
+        key=COOKIE,
+        value=token,
+        httponly=True,
+        samesite="lax",
+        path="/",
+        max_age=SESSION_MS // 1_000,
     )
 
 

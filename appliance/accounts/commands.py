@@ -157,9 +157,7 @@ def ask_to_replace(tx: Transaction, hub_url: str, token: str, *, now_ms: int) ->
     ask_for_enrolment(tx, hub_url, token, now_ms=now_ms)
 
 
-def take_over(
-    tx: Transaction, person_id: UUID, sign_in_name: str, secret_hash: bytes
-) -> None:
+def take_over(tx: Transaction, person_id: UUID, sign_in_name: str, secret_hash: bytes) -> None:
     """Give an administrator of the school that came back a password on this board."""
     if is_claimed(tx):
         raise AlreadyClaimed("this box has somebody who looks after it")
@@ -245,9 +243,7 @@ def give_role(
     return held.is_deleted and tx.run(REVIVE_ROLE, (held.id, now_ms)) > 0
 
 
-def give_password(
-    tx: Transaction, person_id: UUID, sign_in_name: str, secret_hash: bytes
-) -> None:
+def give_password(tx: Transaction, person_id: UUID, sign_in_name: str, secret_hash: bytes) -> None:
     """Let a member of staff sign in. Raises NameTaken when another person has the name."""
     holder = staff_credential(tx, sign_in_name)
     if holder is not None and holder.person_id != person_id:

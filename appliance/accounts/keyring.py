@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from appliance.accounts.faults import NotClaimed
-from appliance.accounts.keys import SchoolKeys, read_keys
+from appliance.accounts.keys import read_keys
 
 
 class Keyring:

@@ -23,7 +23,7 @@ SELECT o.id, o.name, o.locale
     ON o.id = i.school_id
 """
 
-HAS_STAFF_SECRET: Final[LiteralString] = """
+STAFF_EXIST: Final[LiteralString] = """
 SELECT 1
   FROM credential
  WHERE kind = 'password'
@@ -112,7 +112,7 @@ def school(db: Reader) -> School | None:
 
 def is_claimed(db: Reader) -> bool:
     """Whether somebody can look after this box: it has an identity and a password."""
-    return identity(db) is not None and db.value(HAS_STAFF_SECRET) is not None
+    return identity(db) is not None and db.value(STAFF_EXIST) is not None
 
 
 def school_admins(db: Reader) -> list[NamedPerson]:

@@ -1,0 +1,143 @@
+"""`darasa-box`: serve the school, and look after its one file."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from appliance.accounts.queries import identity, is_claimed, school
+from appliance.clock import system_clock
+from appliance.database.backup import back_up
+from appliance.database.integrity import full_check, quick_check
+from appliance.database.migrate import (
+    EDGE_MIGRATIONS,
+    migrate,
+    require_schema,
+    schema_version,
+)
+from appliance.database.readers import Readers
+from appliance.errors import DarasaError, NotFound
+from appliance.export import export_school
+from appliance.server import serve
+from appliance.settings import Settings, load_settings
+from appliance.telemetry.queries import unsent
+
+FAILED: Final = 1
+NO_DATABASE: Final = "start `darasa-box serve` or `darasa-box migrate` once"
+
+
+def main() -> None:
+    """Run one command; a refusal is one sentence and a hint, not a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command in `words` and return the exit status."""
+    told = _parser().parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # the night journals itself
+    try:
+        settings = load_settings(told.config, os.environ)
+        status: int = told.command(settings, told)
+    except DarasaError as error:
+        print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"The machine refused: {error}", file=sys.stderr)
+        return FAILED
+    return status
+
+
+def _serve(settings: Settings, _told: argparse.Namespace) -> int:
+    """An empty machine gets its first schema here; anything older waits for `migrate`."""
+    if schema_version(settings.database) == 0:
+        _apply_migrations(settings)
+    serve(settings)
+    return 0
+
+
+def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
+    for name in _apply_migrations(settings) or ["nothing to do"]:
+        print(name)
+    return 0
+
+
+def _apply_migrations(settings: Settings) -> list[str]:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    applied = migrate(
+        settings.database, EDGE_MIGRATIONS, backups=settings.backups, now_ms=system_clock()
+    )
+    return [f"applied {each.version:04} {each.name} in {each.took_ms} ms" for each in applied]
+
+
+def _check(settings: Settings, told: argparse.Namespace) -> int:
+    _require_database(settings)
+    report = (full_check if told.full else quick_check)(settings.database)
+    for problem in [*report.problems, *map(str, report.dangling)]:
+        print(problem)
+    print("the database is sound" if report.is_ok else "the database is damaged: see the runbook")
+    return 0 if report.is_ok else FAILED
+
+
+def _backup(settings: Settings, told: argparse.Namespace) -> int:
+    _require_database(settings)
+    target = told.target or settings.backups / f"by-hand-{system_clock()}.db"
+    result = back_up(settings.database, target)
+    print(f"{target}: {result.size_bytes} bytes in {result.took_ms} ms, checked")
+    return 0
+
+
+def _export(settings: Settings, told: argparse.Namespace) -> int:
+    _require_database(settings)
+    for table in export_school(settings.database, told.folder):
+        print(f"{table.table}: {table.rows} rows")
+    return 0
+
+
+def _status(settings: Settings, _told: argparse.Namespace) -> int:
+    _require_database(settings)
+    require_schema(settings.database)
+    with closing(Readers(settings.database)) as readers:
+        here = readers.here
+        known, waiting = school(here), unsent(here)
+        print(f"school: {known.name if known else 'none yet'}")
+        print(f"claimed: {'yes' if is_claimed(here) else 'no'}")
+        print(f"node: {found.node_id if (found := identity(here)) else 'none yet'}")
+        print(f"schema: {schema_version(settings.database)}")
+        print(f"changes not yet sealed: {waiting.waiting}")
+    return 0
+
+
+def _require_database(settings: Settings) -> None:
+    if not settings.database.exists():
+        raise NotFound(f"{settings.database} is not there; {NO_DATABASE}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="darasa-box", description=__doc__)
+    parser.add_argument("--config", type=Path, help="TOML file; DARASA_* variables win over it")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, call: object, words: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=words, description=words)
+        added.set_defaults(command=call)
+        return added
+
+    command("serve", _serve, "serve the school; on an empty machine, print a claim code")
+    command("migrate", _migrate, "bring the database to this release; a backup is made first")
+    check = command("check", _check, "look for damage; repairs nothing")
+    check.add_argument("--full", action="store_true", help="read every page and every index")
+    backup = command("backup", _backup, "copy the live database and check the copy")
+    backup.add_argument("target", nargs="?", type=Path, help="default: a new file in backups/")
+    export = command("export", _export, "write the school as plain SQLite and CSV")
+    export.add_argument("folder", type=Path, help="an empty or new folder")
+    command("status", _status, "say whose box this is and how much waits to be sent")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

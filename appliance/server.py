@@ -1,0 +1,111 @@
+"""One process, one event loop, one socket: from systemd where it gave us one."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from typing import Final
+
+import uvicorn
+import uvloop
+from litestar import Litestar
+
+from appliance.app import APP_VERSION, create_app
+from appliance.discovery.announcer import Announcer, lan_addresses
+from appliance.notify import (
+    notify_ready,
+    notify_stopping,
+    notify_watchdog,
+    watchdog_interval_s,
+)
+from appliance.settings import Settings
+
+SYSTEMD_FIRST_FD: Final = 3  # man 3 sd_listen_fds
+BACKLOG: Final = 1_024  # a class that reloads at once, four times over
+GOODBYE_S: Final = 10  # requests under way may end; systemd waits longer than this
+KEEP_ALIVE_S: Final = 75  # longer than a pupil reads a page, so that taps reuse connections
+EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 -- compared with, not bound to
+STARTED_POLL_S: Final = 0.02
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop. Raises DarasaError when the box must not start."""
+    listener = listening_socket(settings)
+    port: int = listener.getsockname()[1]
+    announcer = Announcer(
+        host_name=settings.host_name, port=port, app_version=APP_VERSION, addresses=lan_addresses
+    )
+    app = create_app(settings, announcer=announcer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has stopped serving. By default that
+        # would end the process before the writer has finished its queue.
+        signal.signal(number, lambda _number, _frame: None)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(app, listener, settings.host_name))
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """Take the socket systemd passed, or bind our own."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
+        return socket.socket(fileno=SYSTEMD_FIRST_FD)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((settings.host, settings.port))
+    return listener
+
+
+async def _serve(app: Litestar, listener: socket.socket, host_name: str) -> None:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="off",  # entered here, so that a refusal to start is one sentence
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GOODBYE_S,
+    )
+    server = uvicorn.Server(config)
+    async with app.lifespan():
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is never looked at again
+        for line in welcome(app, listener, host_name):
+            print(line, flush=True)  # noqa: T201 -- the console is where the claim code belongs
+        beating = asyncio.create_task(_tell_systemd(server))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            beating.cancel()
+            notify_stopping()
+
+
+async def _tell_systemd(server: uvicorn.Server) -> None:
+    while not server.started:  # noqa: ASYNC110 -- uvicorn has a flag and no event
+        await asyncio.sleep(STARTED_POLL_S)
+    notify_ready()
+    interval_s = watchdog_interval_s()
+    while interval_s is not None:
+        notify_watchdog()
+        await asyncio.sleep(interval_s)
+
+
+def welcome(app: Litestar, listener: socket.socket, host_name: str) -> list[str]:
+    """What the console says: where the box is and, until it is claimed, the code."""
+    address, port = listener.getsockname()[:2]
+    hosts = [address]
+    if address == EVERYWHERE:
+        hosts = [f"{host_name}.local", *(lan_addresses() or ("127.0.0.1",))]
+    places = [f"http://{host}" if port == 80 else f"http://{host}:{port}" for host in hosts]
+    lines = [f"Darasa {APP_VERSION} is ready:", *(f"  {place}" for place in places)]
+    code: str | None = app.state.claim_desk.code
+    if code is not None:
+        lines += [
+            "This box does not belong to a school yet. To claim it, open",
+            f"  {places[-1]}/claim",
+            "and type this code:",
+            f"  {code[:4]}-{code[4:]}",
+        ]
+    return lines
