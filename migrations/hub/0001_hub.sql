@@ -387,10 +387,13 @@ CREATE TABLE school (
 );
 CREATE INDEX school_district ON school (district_id);
 
--- Ingest takes this row's lock: one school's changes are numbered one after another.
+-- Ingest takes this row's lock: one school's changes are numbered one after another, and
+-- so are the segments of its log (sync/protocol.py), whose head every receipt states.
 CREATE TABLE school_sync (
     school_id uuid   NOT NULL PRIMARY KEY,
-    change_no bigint NOT NULL CHECK (change_no >= 0)
+    change_no bigint NOT NULL CHECK (change_no >= 0),
+    log_no    bigint NOT NULL CHECK (log_no >= 0),
+    log_hash  bytea  NOT NULL CHECK (length(log_hash) = 32)
 );
 
 CREATE TABLE node (
@@ -409,7 +412,6 @@ CREATE TABLE node (
     oldest_since_ms bigint,
     clock_offset_ms bigint,
     clock_quality   bigint NOT NULL DEFAULT 0,
-    receipt_no      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (school_id, id)
 );
 -- Not unique: a node is asked for by its id alone before its school is known.
@@ -466,6 +468,8 @@ CREATE TABLE sync_inbox (
     n              bigint NOT NULL CHECK (n >= 1),
     hash           bytea  NOT NULL CHECK (length(hash) = 32),
     raw            bytea,
+    log_no         bigint NOT NULL CHECK (log_no >= 1),
+    log_hash       bytea  NOT NULL CHECK (length(log_hash) = 32),
     rows           bigint NOT NULL,
     inserted       bigint NOT NULL,
     updated        bigint NOT NULL,
@@ -478,6 +482,7 @@ CREATE TABLE sync_inbox (
     PRIMARY KEY (school_id, node_id, epoch, lane, n),
     CHECK (rows = inserted + updated + superseded + conflict + duplicate + quarantined + erased)
 );
+CREATE INDEX sync_inbox_log ON sync_inbox (school_id, log_no);
 -- Segments are compressed already.
 ALTER TABLE sync_inbox ALTER COLUMN raw SET STORAGE EXTERNAL;
 
@@ -506,7 +511,7 @@ CREATE TABLE sync_conflict (
     id         uuid   NOT NULL,
     tbl        bigint NOT NULL,
     pk         uuid   NOT NULL,
-    -- msgpack map of column to value.
+    -- msgpack array of values in the registry's order.
     image      bytea  NOT NULL,
     row_hash   bytea  NOT NULL,
     src_epoch  uuid   NOT NULL,
@@ -599,18 +604,19 @@ BEGIN
 END $$;
 
 -- A node says only its own id before it has proved who it is.
-CREATE POLICY district ON node FOR SELECT TO darasa_ingest
+CREATE POLICY directory ON node FOR SELECT TO darasa_ingest
     USING (school_id IN (SELECT s.school_id FROM school AS s
                           WHERE s.district_id = (SELECT app_district())));
 
--- What each process may do. Ingest deletes nothing; facts are never updated.
+-- What each process may do. Ingest deletes nothing. It updates a fact only where two boards
+-- of one school made one id twice; the image that gives way goes to sync_conflict.
 GRANT SELECT, INSERT, UPDATE
    ON org_unit, person, role_assignment, class_group, class_member, course, course_version,
-      module, lesson, section, course_run, enrolment, assessment, submission, section_progress,
-      school, school_sync, node, node_epoch, sync_stream, sync_inbox, sync_quarantine,
-      sync_feed_head
+      module, lesson, section, course_run, enrolment, progress_fact, section_progress,
+      assessment, submission, submission_revision, grade, school, school_sync, node, node_epoch,
+      sync_stream, sync_inbox, sync_quarantine, sync_feed_head
    TO darasa_ingest;
-GRANT SELECT, INSERT ON progress_fact, submission_revision, grade, sync_conflict TO darasa_ingest;
+GRANT SELECT, INSERT ON sync_conflict TO darasa_ingest;
 GRANT SELECT, UPDATE ON enrolment_token TO darasa_ingest;
 GRANT SELECT, UPDATE (incarnation) ON hub_identity TO darasa_ingest;
 
@@ -620,7 +626,7 @@ GRANT SELECT
       assessment, submission, submission_revision, grade, school, school_sync, node, node_epoch,
       sync_stream, sync_inbox, sync_quarantine, sync_conflict, sync_feed_head
    TO darasa_web;
-GRANT INSERT ON org_unit, person, role_assignment TO darasa_web;
+GRANT INSERT ON org_unit, person, role_assignment, school_sync TO darasa_web;
 GRANT SELECT, INSERT, UPDATE ON credential, enrolment_token TO darasa_web;
 GRANT SELECT, INSERT, DELETE ON session TO darasa_web;
 GRANT SELECT, INSERT, UPDATE (district_id) ON hub_identity TO darasa_web;

@@ -1,0 +1,96 @@
+"""The two pools, and the only way into them: a transaction that says whose rows it may see.
+
+Row security reads `app.school_id` and `app.district`, which live as long as the
+transaction. A connection outside of one sees no school at all.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, LiteralString, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+from asyncpg import Connection, Pool
+from asyncpg.pool import PoolConnectionProxy
+from msgspec import Struct
+
+from sync.hub.settings import HubSettings
+
+# Quoted: the driver's classes are generic in its stubs only.
+Link: TypeAlias = "Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+LinkPool: TypeAlias = "Pool[asyncpg.Record]"
+Row = TypeVar("Row", bound=Struct)
+
+WEB_CONNECTIONS_MAX: Final = 4  # pages are short; more would only queue in PostgreSQL
+CONNECT_S_MAX: Final = 10.0
+STATEMENT_S_MAX: Final = 60.0  # a report of one school takes milliseconds; a lock may wait
+
+SCOPE: Final[LiteralString] = (
+    "SELECT set_config('app.school_id', $1, true), set_config('app.district', $2, true)"
+)
+
+
+class Pools(Struct, frozen=True):
+    """`ingest` writes what schools send, `web` reads it and keeps the district's own accounts."""
+
+    ingest: LinkPool
+    web: LinkPool
+
+    async def close(self) -> None:
+        """Finish what runs and hang up."""
+        await self.ingest.close()
+        await self.web.close()
+
+
+async def open_pools(settings: HubSettings) -> Pools:
+    """Connect as darasa_ingest and darasa_web."""
+    ingest = await _pool(
+        settings, settings.ingest_dsn, "darasa_ingest", settings.ingest_at_once + 1
+    )
+    web = await _pool(settings, settings.web_dsn, "darasa_web", WEB_CONNECTIONS_MAX)
+    return Pools(ingest, web)
+
+
+@asynccontextmanager
+async def scoped(
+    pool: LinkPool, *, school_id: UUID | None = None, district_id: UUID | None = None
+) -> AsyncIterator[Link]:
+    """Open a transaction that sees `school_id`'s rows, and reads what its district may read."""
+    async with pool.acquire() as connection, connection.transaction():
+        await set_scope(connection, school_id=school_id, district_id=district_id)
+        yield connection
+
+
+async def set_scope(
+    connection: Link, *, school_id: UUID | None = None, district_id: UUID | None = None
+) -> None:
+    """Say whose rows the rest of this transaction may see."""
+    await connection.fetchval(SCOPE, str(school_id or ""), str(district_id or ""))
+
+
+async def row(connection: Link, shape: type[Row], sql: LiteralString, *args: Any) -> Row | None:
+    """Return the one row as `shape`, filled positionally."""
+    found = await connection.fetchrow(sql, *args)
+    return None if found is None else _as(shape, found)
+
+
+async def rows(connection: Link, shape: type[Row], sql: LiteralString, *args: Any) -> list[Row]:
+    """Return every row as `shape`."""
+    return [_as(shape, found) for found in await connection.fetch(sql, *args)]
+
+
+def _as(shape: type[Row], found: asyncpg.Record) -> Row:
+    assert tuple(found.keys()) == shape.__struct_fields__, (shape, tuple(found.keys()))
+    return shape(*found)
+
+
+async def _pool(settings: HubSettings, dsn: str, role: str, connections_max: int) -> LinkPool:
+    return await asyncpg.create_pool(
+        dsn or settings.dsn,
+        user=None if dsn else role,
+        min_size=1,
+        max_size=connections_max,
+        timeout=CONNECT_S_MAX,
+        command_timeout=STATEMENT_S_MAX,
+        server_settings={"application_name": role},
+    )

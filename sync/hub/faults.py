@@ -1,0 +1,131 @@
+"""What can go wrong at the hub.
+
+NotReady                     the database is not there, not migrated, or not this hub's
+├── RolesMissing             the owner may not make the two roles the hub works as
+├── MigrationChanged         a file that was already run has other content now
+└── SchemaMismatch           the database is older or newer than this program
+TokenUnknown, TokenExpired   an enrolment token that opens nothing
+TokenUsed                    it was another box's; one token enrols one box
+SchoolTaken                  the school already has a box; replacing it is another token
+NodeUnknown, NodeRevoked     who sends is not, or no longer, one of this district's boxes
+BadSignature                 the words are not signed by the key they should be
+WrongSchool                  a segment that is not from the box that brings it
+WrongClaimCode               not what the hub's console shows
+AlreadyClaimed               the district exists already
+"""
+
+from appliance.errors import Conflict, DarasaError, Forbidden, SignInNeeded
+
+KEEPER_HINT = "Ask the district for a new enrolment token and type it on the box's district page."
+
+
+class NotReady(DarasaError):
+    """The operator has something to do before the hub can start."""
+
+    code = "hub-not-ready"
+    status = 503
+    title = "The hub is not ready"
+    hint = "Run `darasa-hub migrate`, then start the hub again."
+
+
+class RolesMissing(NotReady):
+    """The roles darasa_owner, darasa_ingest and darasa_web are not there and cannot be made."""
+
+    code = "roles-missing"
+    hint = (
+        "Connect as a role with CREATEROLE, or let the database's administrator create"
+        " darasa_owner, darasa_ingest and darasa_web (LOGIN, NOSUPERUSER, NOBYPASSRLS)."
+    )
+
+
+class MigrationChanged(NotReady):
+    """A migration that has run is not what it was."""
+
+    code = "migration-changed"
+    hint = "Install the release this database was made with; released migrations never change."
+
+
+class SchemaMismatch(NotReady):
+    """The database is older or newer than this program."""
+
+    code = "schema-mismatch"
+
+
+class TokenUnknown(Forbidden):
+    """No such enrolment token."""
+
+    code = "token-unknown"
+    title = "This enrolment token is not known"
+    hint = KEEPER_HINT
+
+
+class TokenExpired(Forbidden):
+    """The token's time is over."""
+
+    code = "token-expired"
+    title = "This enrolment token has expired"
+    hint = KEEPER_HINT
+
+
+class TokenUsed(Conflict):
+    """Another box was enrolled with it."""
+
+    code = "token-used"
+    title = "This enrolment token was used by another box"
+    hint = KEEPER_HINT
+
+
+class SchoolTaken(Conflict):
+    """The school is already at the district, with another box."""
+
+    code = "school-taken"
+    title = "This school already has a box"
+    hint = "If the old box is gone, ask the district for a token that replaces it."
+
+
+class NodeUnknown(SignInNeeded):
+    """The box is not enrolled here, or its short-lived token has run out."""
+
+    code = "node-unknown"
+    title = "This box is not signed in"
+    hint = "The box asks for a new challenge by itself; if it stays so, enrol it again."
+
+
+class NodeRevoked(Forbidden):
+    """The district has closed this box's key."""
+
+    code = "node-revoked"
+    title = "This box was closed by the district"
+    hint = "Ask the district. Nothing on the box is lost."
+
+
+class BadSignature(Forbidden):
+    """The signature does not fit the key this hub knows."""
+
+    code = "bad-signature"
+    title = "The signature is wrong"
+    hint = "Enrol the box again if its key has changed."
+
+
+class WrongSchool(Forbidden):
+    """A segment names another hub, school, node or epoch than the one that brings it."""
+
+    code = "wrong-school"
+    title = "This is not the work of this box"
+    hint = "Nothing was kept. Send each segment from the box that sealed it."
+
+
+class WrongClaimCode(Forbidden):
+    """The code is not the one on the hub's console."""
+
+    code = "wrong-claim-code"
+    title = "That code is not right"
+    hint = "Look at the console where darasa-hub was started, or run `darasa-hub claim-code`."
+
+
+class AlreadyClaimed(Conflict):
+    """The district exists; its staff sign in."""
+
+    code = "already-claimed"
+    title = "This hub already has a district"
+    hint = "Sign in, or ask the district's administrator."

@@ -1,0 +1,79 @@
+"""The hub's secrets on disk: the seed of its signing key, and the claim code until it is used.
+
+Both are files of mode 0600 outside the database, so that a copy of the database can
+neither sign a receipt nor claim the district.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from nacl.signing import SigningKey
+
+from appliance.ids import RECEIPT_LETTERS
+from sync.hub.faults import NotReady
+
+SEED_BYTES: Final = 32
+CLAIM_CODE_LENGTH: Final = 10  # 20 letters each: 43 bits, and five guesses a minute
+MAC_BYTES: Final = 16
+MAC_PURPOSE: Final = b"darasa-hub-token"  # 16 bytes at most; keeps the seed for signatures alone
+
+
+class HubKey:
+    """Signs what this hub promises, and marks the tokens only it will read again."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._signing: Final = SigningKey(seed)
+        self._mac_key: Final = hashlib.blake2b(seed, digest_size=32, person=MAC_PURPOSE).digest()
+        self.public: Final = bytes(self._signing.verify_key)
+
+    def sign(self, words: bytes) -> bytes:
+        """Return the Ed25519 signature, 64 bytes."""
+        return self._signing.sign(words).signature
+
+    def mark(self, words: bytes) -> bytes:
+        """Return a keyed hash: cheaper than a signature where only this hub reads it."""
+        return hashlib.blake2b(words, digest_size=MAC_BYTES, key=self._mac_key).digest()
+
+    def is_ours(self, words: bytes, mark: bytes) -> bool:
+        """Whether `mark` was made here for `words`."""
+        return hmac.compare_digest(self.mark(words), mark)
+
+
+def load_key(path: Path) -> HubKey:
+    """Read the seed, or make it the first time."""
+    if not path.exists():
+        write_secret(path, secrets.token_bytes(SEED_BYTES))
+    seed = path.read_bytes()
+    if len(seed) != SEED_BYTES:
+        raise NotReady(f"{path} is not a key of {SEED_BYTES} bytes")
+    return HubKey(seed)
+
+
+def claim_code(path: Path) -> str:
+    """Return the claim code, made the first time it is asked for."""
+    if not path.exists():
+        letters = [secrets.choice(RECEIPT_LETTERS) for _ in range(CLAIM_CODE_LENGTH)]
+        write_secret(path, "".join(letters).encode())
+    return path.read_text(encoding="ascii")
+
+
+def is_claim_code(path: Path, given: str) -> bool:
+    """Compare, whatever spaces, dashes and case a person types."""
+    letters = "".join(letter for letter in given.upper() if letter in RECEIPT_LETTERS)
+    return hmac.compare_digest(letters.encode(), claim_code(path).encode())
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file nobody else may read, all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(".new")
+    descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    whole.rename(path)

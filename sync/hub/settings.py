@@ -1,0 +1,61 @@
+"""What an operator may set, from the environment: `DARASA_HUB_PORT=8100` sets `port`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from appliance.errors import Invalid
+
+PREFIX: Final = "DARASA_HUB_"
+
+
+class HubSettings(Struct, frozen=True, kw_only=True):
+    """The hub's settings; only `dsn` has no default."""
+
+    dsn: Annotated[
+        str, Meta(min_length=1, description="PostgreSQL as the owner of the tables; migrates.")
+    ]
+    ingest_dsn: Annotated[
+        str, Meta(description="PostgreSQL as darasa_ingest; `dsn` with that user when empty.")
+    ] = ""
+    web_dsn: Annotated[
+        str, Meta(description="PostgreSQL as darasa_web; `dsn` with that user when empty.")
+    ] = ""
+    data: Annotated[Path, Meta(description="Holds the hub's signing key and claim code.")] = Path(
+        "/var/lib/darasa-hub"
+    )
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="TCP port; 0 lets the system choose.")
+    ] = 8100
+    ingest_at_once: Annotated[
+        int, Meta(ge=1, le=64, description="Segments merged at the same time, each its own school.")
+    ] = 4
+
+    @property
+    def key_file(self) -> Path:
+        """The seed of the hub's Ed25519 key, mode 0600."""
+        return self.data / "hub.key"
+
+    @property
+    def claim_file(self) -> Path:
+        """The claim code, mode 0600, until the district is claimed."""
+        return self.data / "claim-code"
+
+
+def load_settings(environ: Mapping[str, str]) -> HubSettings:
+    """Read the settings. Raises Invalid when one is missing or out of range."""
+    names = {f"{PREFIX}{name.upper()}": name for name in HubSettings.__struct_fields__}
+    values = {names[key]: text for key, text in environ.items() if key in names}
+    try:
+        return msgspec.convert(values, HubSettings, strict=False, dec_hook=_decode_path)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"hub settings from the environment: {error}") from error
+
+
+def _decode_path(wanted: type, value: Any) -> Path:
+    assert wanted is Path, wanted
+    return Path(value).expanduser()
