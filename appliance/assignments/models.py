@@ -13,7 +13,7 @@ INSTANT_MS_MAX: Final = 1 << 47  # fits the time part of an id; the year 6429
 
 # No NUL: PostgreSQL's text cannot hold it, and a row the hub refuses is a row not safe.
 Title = Annotated[
-    str, Meta(min_length=1, max_length=TITLE_LENGTH_MAX, pattern=r"^[^\x00]*\S[^\x00]*$")
+    str, Meta(min_length=1, max_length=TITLE_LENGTH_MAX, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
 ]
 Instructions = Annotated[str, Meta(max_length=INSTRUCTIONS_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 Instant = Annotated[int, Meta(ge=0, lt=INSTANT_MS_MAX, description="UTC milliseconds.")]
@@ -43,7 +43,7 @@ class TaskChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     attempts_max: AttemptsMax | UnsetType = UNSET
 
 
-class Task(Struct, frozen=True, kw_only=True):
+class Task(Struct, frozen=True):
     """A task as teacher and pupil read it."""
 
     id: UUID
@@ -56,7 +56,7 @@ class Task(Struct, frozen=True, kw_only=True):
     version: int
 
 
-class TaskRun(Struct, frozen=True, kw_only=True):
+class TaskRun(Struct, frozen=True):
     """The class and the course a task is for, to head a page."""
 
     course_run_id: UUID

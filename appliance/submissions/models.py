@@ -21,7 +21,7 @@ class DraftEdit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     body: Body
 
 
-class Draft(Struct, frozen=True, kw_only=True):
+class Draft(Struct, frozen=True):
     """The draft as the box has it."""
 
     revision_id: UUID
@@ -81,7 +81,7 @@ class HandInLine(Struct, frozen=True, kw_only=True):
     receipt: Receipt
 
 
-class ReturnedMark(Struct, frozen=True, kw_only=True):
+class ReturnedMark(Struct, frozen=True):
     """A mark the teacher has given back."""
 
     points_mp: int

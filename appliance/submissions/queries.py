@@ -117,7 +117,7 @@ SELECT g.points_mp, a.points_max_mp, g.comment, p.display_name AS by_name,
 """
 
 
-class ReceiptRow(Struct, frozen=True, kw_only=True):
+class ReceiptRow(Struct, frozen=True):
     """A row of the view `receipt`."""
 
     revision_id: UUID
@@ -135,20 +135,20 @@ class ReceiptRow(Struct, frozen=True, kw_only=True):
     contact_at_ms: int | None
 
 
-class HandInRow(ReceiptRow, frozen=True, kw_only=True):
+class HandInRow(ReceiptRow, frozen=True):
     """The newest receipt of a submission and the mark that was given back."""
 
     points_max_mp: int
     returned_points_mp: int | None
 
 
-class RevisionRow(ReceiptRow, frozen=True, kw_only=True):
+class RevisionRow(ReceiptRow, frozen=True):
     """A receipt and the words it stands for."""
 
     body: str
 
 
-class SubmissionRow(Struct, frozen=True, kw_only=True):
+class SubmissionRow(Struct, frozen=True):
     """A piece of work of this pupil; `state` is the teacher's business and is not passed on."""
 
     submission_id: UUID
