@@ -21,7 +21,6 @@ from appliance.database.migrate import (
 )
 from appliance.database.readers import Readers
 from appliance.errors import DarasaError, NotFound
-from appliance.export import export_school
 from appliance.server import serve
 from appliance.settings import Settings, load_settings
 from appliance.telemetry.queries import unsent
@@ -92,6 +91,9 @@ def _backup(settings: Settings, told: argparse.Namespace) -> int:
 
 
 def _export(settings: Settings, told: argparse.Namespace) -> int:
+    # Here and not above: it brings the second SQLite library, which the server must never load.
+    from appliance.export import export_school  # noqa: PLC0415
+
     _require_database(settings)
     for table in export_school(settings.database, told.folder):
         print(f"{table.table}: {table.rows} rows")
