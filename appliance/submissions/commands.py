@@ -5,7 +5,7 @@ and every repetition of it carry the same id. So nothing here asks "have I seen 
 request?": what is there under the id is the answer.
 """
 
-from typing import Final, LiteralString
+from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
@@ -91,6 +91,15 @@ UPDATE submission
  WHERE id = ?1
 """
 
+# Only from the marking desk (appliance.grading), in the transaction of the mark.
+MARK_SUBMISSION: Final[LiteralString] = """
+UPDATE submission
+   SET state         = ?2,
+       version       = version + 1,
+       updated_at_ms = ?3
+ WHERE id = ?1
+"""
+
 ADD_REVISION: Final[LiteralString] = """
 INSERT INTO submission_revision (id, submission_id, person_id, rev, body, content_hash, saved_at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -168,6 +177,13 @@ def hand_in(
     tx.run(ADD_REVISION, (revision_id, into, person_id, rev, body, digest, stamp.now_ms))
     tx.run(DROP_DRAFT, (revision_id,))
     return own_receipt(tx, revision_id, person_id)
+
+
+def mark_submission(
+    tx: Transaction, submission_id: UUID, state: Literal["graded", "returned"], *, now_ms: int
+) -> None:
+    """Note that the work was marked, or given back; whether it may be is the caller's rule."""
+    tx.run(MARK_SUBMISSION, (submission_id, state, now_ms))
 
 
 def _submission_for(
