@@ -22,15 +22,23 @@ from appliance.accounts.claiming import Claiming
 from appliance.accounts.keyring import Keyring
 from appliance.accounts.queries import identity, is_claimed
 from appliance.clock import Clock, system_clock
+from appliance.courses import pages as courses_pages
+from appliance.courses import routes as courses_routes
 from appliance.database.lock import shared_lock
 from appliance.database.migrate import require_schema, schema_version
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.dependencies import DEPENDENCIES
 from appliance.discovery.announcer import Announcer
+from appliance.enrolments import pages as enrolments_pages
+from appliance.enrolments import routes as enrolments_routes
+from appliance.home import pages as home_pages
+from appliance.home import routes as home_routes
 from appliance.maintenance.jobs import Box
 from appliance.maintenance.runner import maintenance
 from appliance.problems import PROBLEM_HANDLERS
+from appliance.progress import pages as progress_pages
+from appliance.progress import routes as progress_routes
 from appliance.settings import Settings
 from appliance.telemetry import routes as telemetry_routes
 from appliance.telemetry.meter import RequestMeter
@@ -48,7 +56,15 @@ ROUTES: Final = (
     *web_pages.ROUTES,
     *access_routes.ROUTES,
     *accounts_routes.ROUTES,
+    *courses_routes.ROUTES,
+    *courses_pages.ROUTES,
+    *enrolments_routes.ROUTES,
+    *enrolments_pages.ROUTES,
+    *progress_routes.ROUTES,
+    *progress_pages.ROUTES,
     *telemetry_routes.ROUTES,
+    *home_routes.ROUTES,
+    *home_pages.ROUTES,
 )
 
 

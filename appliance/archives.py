@@ -43,11 +43,18 @@ def read_zip(data: bytes, *, files_max: int, bytes_max: int) -> dict[str, bytes]
 def decode_text(path: str, data: bytes) -> str:
     """Return UTF-8 text with or without its mark. Raises Invalid naming the file and place."""
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = f"is not UTF-8 text: byte {error.start}, line {line}"
-        raise Invalid(f"{path} {message}", [FieldError(path, message)]) from error
+        raise _not_text(path, data, error.start, "UTF-8 text") from error
+    if "\0" in text:  # PostgreSQL cannot keep it, and no text editor writes it
+        raise _not_text(path, data, data.index(b"\0"), "text")
+    return text
+
+
+def _not_text(path: str, data: bytes, place: int, what: str) -> Invalid:
+    line = data.count(b"\n", 0, place) + 1
+    message = f"is not {what}: byte {place}, line {line}"
+    return Invalid(f"{path} {message}", [FieldError(path, message)])
 
 
 def _is_content(entry: zipfile.ZipInfo) -> bool:

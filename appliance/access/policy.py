@@ -33,6 +33,32 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     # web
     "GET /static/{path}": ANYBODY,
     "GET /design": ANYBODY,
+    # courses
+    "POST /api/v1/courses/import": TEACHER,
+    "GET /api/v1/courses": TEACHER,
+    "GET /api/v1/courses/{course_id}": TEACHER,
+    "GET /teach/courses": TEACHER,
+    "GET /teach/courses/import": TEACHER,
+    "POST /teach/courses/import": TEACHER,
+    "POST /teach/courses/import/confirm": TEACHER,
+    # enrolments
+    "POST /api/v1/course-runs": TEACHER,
+    "GET /api/v1/course-runs": LEARNER_OR_TEACHER,
+    "GET /teach/courses/{course_id}": TEACHER,
+    "POST /teach/classes/{class_group_id}/courses": TEACHER,
+    # progress
+    "POST /api/v1/progress-facts": LEARNER,
+    "GET /api/v1/course-runs/{run_id}": LEARNER_OR_TEACHER,
+    "GET /api/v1/course-runs/{run_id}/progress": TEACHER,
+    "GET /api/v1/lessons/{lesson_id}": LEARNER_OR_TEACHER,
+    "GET /learn/runs/{run_id}": LEARNER_OR_TEACHER,
+    "GET /learn/lessons/{lesson_id}": LEARNER_OR_TEACHER,
+    "GET /teach/runs/{run_id}": TEACHER,
+    # home
+    "GET /api/v1/home/learner": LEARNER,
+    "GET /api/v1/home/teacher": TEACHER,
+    "GET /learn": LEARNER,
+    "GET /teach": TEACHER,
     # telemetry
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,

@@ -17,7 +17,9 @@ from appliance.ids import uuid7
 OWNS: Final = ("course", "course_version", "module", "lesson", "section")
 
 CODE_LENGTH_MAX: Final = 100
-LINK_TO_PAGE: Final = re.compile(r"\]\((?P<path>[^()\s:#]+\.(?:md|markdown))(?P<anchor>#[^()\s]*)?\)")
+LINK_TO_PAGE: Final = re.compile(
+    r"\]\((?P<path>[^()\s:#]+\.(?:md|markdown))(?P<anchor>#[^()\s]*)?\)"
+)
 
 INSERT_COURSE: Final[LiteralString] = """
 INSERT INTO course (id, org_id, code, title, language, version, updated_at_ms)
@@ -79,9 +81,7 @@ def foresee_import(db: Reader, school_id: UUID, course: Course) -> ImportReport:
     )
 
 
-def import_course(
-    tx: Transaction, school_id: UUID, course: Course, *, now_ms: int
-) -> ImportReport:
+def import_course(tx: Transaction, school_id: UUID, course: Course, *, now_ms: int) -> ImportReport:
     """Keep `course` as a new version, unless its newest version already says the same."""
     code = course_code(course.title)
     known = course_by_code(tx, school_id, code)
@@ -98,9 +98,7 @@ def import_course(
         tx.run(INSERT_VERSION, (newest.id, course_id, number, newest.content_hash, now_ms))
         tx.run(SUPERSEDE_VERSIONS, (course_id, newest.id, now_ms))
         _write_content(tx, newest.id, course, now_ms=now_ms)
-    return _report(
-        course, outcome=outcome, is_dry_run=False, course_id=course_id, newest=newest
-    )
+    return _report(course, outcome=outcome, is_dry_run=False, course_id=course_id, newest=newest)
 
 
 def course_code(title: str) -> str:
@@ -153,13 +151,14 @@ def _report(
 ) -> ImportReport:
     lessons = [lesson for module in course.modules for lesson in module.lessons]
     adds_version = is_dry_run and outcome == "changed"
+    is_kept = outcome == "same" or not is_dry_run
     return ImportReport(
         outcome=outcome,
         is_dry_run=is_dry_run,
         title=course.title,
         language=course.language,
         course_id=course_id,
-        course_version_id=None if is_dry_run and outcome != "same" else newest and newest.id,
+        course_version_id=newest.id if newest is not None and is_kept else None,
         number=(newest.number if newest else 1) + adds_version,
         modules=len(course.modules),
         lessons=len(lessons),

@@ -81,7 +81,8 @@ def read_settings(text: str) -> dict[str, str | list[str]]:
             settings[name] = _unquote(setting["value"])
         elif item and name:
             before = settings[name]
-            settings[name] = [*(before if isinstance(before, list) else []), _unquote(item["value"])]
+            items = before if isinstance(before, list) else []
+            settings[name] = [*items, _unquote(item["value"])]
     return settings
 
 

@@ -32,7 +32,16 @@ CONFIG: Final = ("config.yaml", "config.yml", "_config.yml")
 PAGES: Final = frozenset({".md", ".markdown"})
 INDEX: Final = "index"
 ABOUT_THE_FOLDER: Final = frozenset(
-    {"readme", "license", "licence", "contributing", "code_of_conduct", "changelog", "authors", "news"}
+    {
+        "authors",
+        "changelog",
+        "code_of_conduct",
+        "contributing",
+        "licence",
+        "license",
+        "news",
+        "readme",
+    }
 )
 FOR_TEACHERS: Final = frozenset({"instructors"})
 TITLE_LENGTH_MAX: Final = 300
@@ -112,7 +121,7 @@ def read_folder(files: Mapping[str, bytes], *, name: str, language: str) -> Cour
     title = (
         _text(settings, "title")
         or (_text(index.settings, "title") if index else "")
-        or name.strip()
+        or " ".join("".join(filter(str.isprintable, name)).split())
         or _words(folder)
     )
     modules = _modules(pages, settings, title, left_out)
@@ -123,8 +132,9 @@ def read_folder(files: Mapping[str, bytes], *, name: str, language: str) -> Cour
 
 
 def split_sections(text: str, lesson_title: str) -> list[Section]:
-    """Cut at `#` and `##` outside of code and fenced divs; what stands before them is named
-    like the lesson, whose own title is not repeated.
+    """Cut at `#` and `##` outside of code and fenced divs.
+
+    What stands before the first is named like the lesson, whose own title is not repeated.
     """
     sections: list[tuple[str, list[str]]] = [(lesson_title, [])]
     for line in walk(text.split("\n")):
@@ -181,9 +191,7 @@ def _reason_to_leave_out(path: str) -> str:
     return ""
 
 
-def _missing(
-    settings: Mapping[str, str | list[str]], files: Mapping[str, bytes]
-) -> list[LeftOut]:
+def _missing(settings: Mapping[str, str | list[str]], files: Mapping[str, bytes]) -> list[LeftOut]:
     return [
         LeftOut(f"{directory}/{name}", "named in config.yaml, not in the folder")
         for directory, names in settings.items()
@@ -246,17 +254,18 @@ def _place(
 
 
 def _lesson(path: str, page: Page, course_title: str) -> Lesson:
-    first_heading = next(
-        (
-            plain_title(heading["title"] or "")
-            for line in walk(page.text.split("\n"))
-            if not line.is_code and (heading := HEADING.match(line.text)) and heading["level"] == "#"
-        ),
-        "",
-    )
     fallback = course_title if path == f"{INDEX}.md" else _words(_stem(path))
-    title = (_text(page.settings, "title") or first_heading or fallback)[:TITLE_LENGTH_MAX]
+    title = _text(page.settings, "title") or _first_heading(page.text) or fallback
+    title = title[:TITLE_LENGTH_MAX]
     return Lesson(path, title, split_sections(page.text, title))
+
+
+def _first_heading(text: str) -> str:
+    for line in walk(text.split("\n")):
+        heading = None if line.is_code else HEADING.match(line.text)
+        if heading and heading["level"] == "#":
+            return plain_title(heading["title"] or "")
+    return ""
 
 
 def _module_title(directory: str, course_title: str) -> str:

@@ -15,17 +15,19 @@ from typing import Any, Final
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
-from appliance.courses.dialect import DIV_OPEN, HEADING, plain_title, walk
-from appliance.courses.dialect import DIV_CLOSE
+from appliance.courses.dialect import DIV_CLOSE, DIV_OPEN, HEADING, plain_title, walk
 
 RENDERED_MAX: Final = 512  # sections kept as HTML, about 5 KB each: what a class reads today
-LINK_ALLOWED: Final = re.compile(r"^(?:https?://|mailto:|#|/learn/lessons/[0-9a-f-]{36}(?:#|$))", re.I)
+LINK_ALLOWED: Final = re.compile(
+    r"^(?:https?://|mailto:|#|/learn/lessons/[0-9a-f-]{36}(?:#|$))", re.IGNORECASE
+)
 DRESSED_WORD: Final = re.compile(r"<(kbd|sub|sup)>([^<>]*)</\1>")
 HEADINGS_BELOW: Final = 2  # h1 is the lesson, h2 the section
 
@@ -177,7 +179,7 @@ def _picture(
 
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    stops = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    stops: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     markdown.block.ruler.before("fence", "fenced_div", _fenced_div, stops)
     markdown.inline.ruler.before("html_inline", "dressed_word", _dressed_word)
     markdown.core.ruler.push("settle_tokens", _settle_tokens)

@@ -20,7 +20,7 @@ from appliance.database.writer import Writer
 
 
 @post("/api/v1/courses/import", status_code=200, request_max_body_size=UPLOAD_BYTES_MAX)
-async def post_course_import(  # noqa: PLR0913 -- Litestar passes each by name
+async def post_course_import(
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
     writer: NamedDependency[Writer],
@@ -50,9 +50,7 @@ async def get_courses(
 
 
 @get("/api/v1/courses/{course_id:uuid}")
-async def get_course(
-    course_id: FromPath[UUID], readers: NamedDependency[Readers]
-) -> CourseOutline:
+async def get_course(course_id: FromPath[UUID], readers: NamedDependency[Readers]) -> CourseOutline:
     """One course: modules, lessons, section titles."""
     return await readers.read(course_outline, course_id)
 

@@ -43,7 +43,7 @@ async def read_upload(request: Request[Any, Any, Any]) -> Upload:
 
 
 def pack(files: Mapping[str, bytes]) -> str:
-    """Put what an import would read into one word of text, for a form that asks "is this right?"."""
+    """Put what an import would read into one word, for the form that asks "is this right?"."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, data in files.items():

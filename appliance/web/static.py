@@ -11,7 +11,7 @@ import mimetypes
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from litestar import Request, Response, get
 from litestar.config.compression import CompressionConfig
@@ -72,7 +72,7 @@ def _load(path: Path, _changed_ns: int) -> Asset:
 
 
 @get("/static/{path:path}", opt={ALREADY_COMPRESSED: True}, sync_to_thread=False)
-def serve_static(path: FromPath[str], request: Request[object, object, object]) -> Response[bytes]:
+def serve_static(path: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer one file; 304 when the browser still has it."""
     digest, _, rest = path.lstrip("/").partition("/")
     found = asset(rest if DIGEST.fullmatch(digest) else path.lstrip("/"))
