@@ -1,13 +1,79 @@
-"""A migrated database with a school in it, made once a session and copied for each test."""
+"""A migrated database with a school in it, made once a session and copied for each test.
 
+Also real PostgreSQL servers, both releases the hub promises to run on, started once a session.
+"""
+
+import asyncio
 import shutil
+import tempfile
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
-from tests.cast import NOW_MS, a_school
+from demo.postgres import postgres, wheel_bin_dir
+from sync.hub.migrate import migrate as migrate_hub
+from tests.cast import NOW_MS, a_school, new_id
+
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+WITHOUT_15 = pytest.mark.skipif(
+    not (DEBIAN_15 / "postgres").exists(), reason="no PostgreSQL 15: apt-get install postgresql-15"
+)
+SERVERS = [
+    pytest.param(wheel_bin_dir(), id="postgres18"),
+    pytest.param(DEBIAN_15, id="postgres15", marks=WITHOUT_15),
+]
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def postgres_server(request):
+    """Run one server a session and release, below /tmp because as root it belongs to nobody."""
+    with tempfile.TemporaryDirectory(prefix="darasa-tests-") as place:
+        Path(place).chmod(0o755)
+        with postgres(Path(place) / "data", bin_dir=request.param, fsync=False) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def hub_template(postgres_server):
+    """Migrate one database a server; tests get copies of it."""
+    run_sql(postgres_server.dsn(), "CREATE DATABASE hub_template")
+    asyncio.run(migrate_hub(postgres_server.dsn("hub_template"), lambda: NOW_MS))
+    return "hub_template"
+
+
+@pytest.fixture
+def hub_database(postgres_server, hub_template):
+    """Return the name of this test's own migrated database on `postgres_server`."""
+    name = f"hub_{new_id().hex}"
+    run_sql(postgres_server.dsn(), f"CREATE DATABASE {name} TEMPLATE {hub_template}")
+    yield name
+    run_sql(postgres_server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def hub_dsn(postgres_server, hub_database):
+    """Return how the hub's owner reaches this test's database; migrations run as it."""
+    return postgres_server.dsn(hub_database)
+
+
+def run_sql(dsn, sql):
+    async def run():
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
 
 
 @pytest.fixture(scope="session")
