@@ -1,0 +1,74 @@
+"""What can go wrong between this box and its hub.
+
+DarasaError
+├── Unreachable       no link, or no answer in time: normal, tried again
+├── HubBusy           the hub asks to wait
+├── Refused           the hub understood and said no; its own code and words are kept
+├── HubUntrusted      an answer that the pinned key did not sign
+├── HubTooNew         the hub sends what this release does not know
+└── KeyMissing        this box has lost the key it enrolled with
+"""
+
+from appliance.errors import DarasaError
+
+
+class Unreachable(DarasaError):
+    """There is no way to the hub right now."""
+
+    code = "hub-unreachable"
+    status = 503
+    title = "The district cannot be reached"
+    hint = "Nothing is lost; the box tries again by itself."
+
+
+class HubBusy(DarasaError):
+    """The hub has too much to do and says when to come back."""
+
+    code = "hub-busy"
+    status = 503
+    title = "The district's hub is busy"
+    hint = "Nothing is lost; the box tries again by itself."
+
+    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(DarasaError):
+    """The hub understood and said no. `reason` is the hub's own problem code."""
+
+    code = "hub-refused"
+    status = 502
+    title = "The district's hub refused"
+    hint = "Ask the district; the words of its answer are kept here."
+
+    def __init__(self, detail: str, *, reason: str, http_status: int) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.http_status = http_status
+
+
+class HubUntrusted(DarasaError):
+    """Somebody answered who does not have the key this box knows its hub by."""
+
+    code = "hub-untrusted"
+    status = 502
+    title = "The answer is not from this box's hub"
+    hint = "Check the hub's address. If the hub was rebuilt with another key, enrol again."
+
+
+class HubTooNew(DarasaError):
+    """The hub sends tables or forms this release does not know."""
+
+    code = "hub-too-new"
+    status = 502
+    title = "The district runs a newer release"
+    hint = "Update this box; its own work goes on meanwhile."
+
+
+class KeyMissing(DarasaError):
+    """keys/node.key is not there, so this box cannot say who it is."""
+
+    code = "node-key-missing"
+    title = "This box has lost its key"
+    hint = "Restore the keys from a sealed backup, or ask the district for a replace token."

@@ -1,0 +1,120 @@
+"""The one repair for five accidents: new epoch, fetch back, send again.
+
+Lost power, a restored backup, a cloned card, a hub rolled back and a replaced board all
+end here. The debt is in the database, because the answer that shows it may be lost: the
+new epoch, the debt and the cursor are one transaction; each page and its cursor are one.
+"""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from appliance.database.agent import AgentDatabase
+from appliance.database.transaction import Transaction
+from sync.agent.faults import HubTooNew, Refused
+from sync.agent.rows import (
+    Meeting,
+    Row,
+    in_registry_order,
+    mark_rows,
+    merge_row,
+    table_after,
+    table_named,
+)
+from sync.agent.store import Identity, identity, keep_receipt, open_streams
+from sync.core.columns import BlockCorrupt, unpack
+from sync.protocol import Block, PullPage, Receipt
+from sync.registry import TABLE_NUMBERED, TABLES, Table
+
+# Receipts of another incarnation prove nothing to the hub that now is; those of this one
+# stay: they are the evidence.
+ENTER_EPOCH: Final[LiteralString] = """
+UPDATE sync_identity
+   SET epoch        = ?1,
+       incarnation  = ?2,
+       recovery_due = 1,
+       self_cursor  = 0,
+       remark_tbl   = ?3,
+       remark_pk    = x'',
+       receipt      = CASE WHEN incarnation IS ?2 THEN receipt END,
+       receipt_no   = CASE WHEN incarnation IS ?2 THEN receipt_no ELSE 0 END
+"""
+
+LEAVE_STREAMS: Final[LiteralString] = "DELETE FROM sync_stream"
+
+# Their rows are marked again; the chain keeps their hashes for ever.
+DROP_PAYLOADS: Final[LiteralString] = "DELETE FROM sync_segment WHERE epoch <> ?1"
+
+MOVE_MARKER: Final[LiteralString] = """
+UPDATE sync_identity
+   SET remark_tbl = ?1, remark_pk = ?2
+"""
+
+MOVE_CURSOR: Final[LiteralString] = """
+UPDATE sync_identity
+   SET self_cursor  = ?1,
+       recovery_due = CASE WHEN ?2 THEN recovery_due ELSE 0 END
+"""
+
+BEGIN_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 1"
+END_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 0"
+
+
+def begin_epoch(db: AgentDatabase, *, epoch: UUID, incarnation: UUID) -> None:
+    """Leave this lineage of the log."""
+    with db.changing() as tx:
+        enter_epoch(tx, epoch, incarnation)
+
+
+def enter_epoch(tx: Transaction, epoch: UUID, incarnation: UUID) -> None:
+    """Write epoch, debt, cursors and empty streams."""
+    tx.run(ENTER_EPOCH, (epoch, incarnation, TABLES[0].number))
+    tx.run(LEAVE_STREAMS)
+    me = identity(tx)
+    assert me is not None
+    open_streams(tx, me)
+
+
+def mark_next(db: AgentDatabase, me: Identity, *, now_ms: int) -> None:
+    """Mark the next few rows; the cursor moves with them."""
+    assert me.remark_tbl is not None
+    table = TABLE_NUMBERED[me.remark_tbl]
+    with db.changing() as tx:
+        last = mark_rows(db, tx, table, me.remark_pk or b"", me.node_id, now_ms=now_ms)
+        if last is not None:
+            tx.run(MOVE_MARKER, (table.number, last))
+            return
+        following = table_after(table.number)
+        tx.run(MOVE_MARKER, (following.number, b"") if following else (None, None))
+        if following is None:
+            tx.run(DROP_PAYLOADS, (me.epoch,))
+
+
+def apply_page(
+    db: AgentDatabase, me: Identity, page: PullPage, receipt: Receipt, *, now_ms: int
+) -> int:
+    """Merge a page and move the cursor, in one transaction; return how many rows came.
+
+    Raises HubTooNew for a table this release does not have; then nothing of it is kept.
+    """
+    meeting = Meeting(me.epoch, page.incarnation, now_ms)
+    blocks = [_read_block(block) for block in page.rows]
+    with db.changing() as tx:
+        tx.run(BEGIN_APPLYING)
+        for table, rows in blocks:
+            for row in rows:
+                merge_row(db, tx, table, row, meeting)
+        tx.run(END_APPLYING)
+        tx.run(MOVE_CURSOR, (page.next_cursor, page.more))
+        keep_receipt(tx, page.receipt, receipt)
+    return sum(len(rows) for _, rows in blocks)
+
+
+def _read_block(block: Block) -> tuple[Table, list[Row]]:
+    try:
+        rows = unpack(block)
+    except BlockCorrupt as error:
+        raise Refused(f"pull: {error}", reason="page-corrupt", http_status=200) from error
+    table = table_named(rows.table)
+    if table is None:
+        raise HubTooNew(f"pull: no table {rows.table} here")
+    return table, in_registry_order(table, rows)

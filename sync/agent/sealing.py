@@ -1,0 +1,174 @@
+"""Sealing: the waiting rows' present images become a numbered, signed segment.
+
+The images are read in one snapshot, which no writer waits for. Then one short transaction
+at synchronous=FULL stores segment, chain and custody and forgets the marks: only marks
+that still carry the number that was read, because a row changed meanwhile waits again.
+Nothing of a segment leaves the box before that COMMIT. It also makes everything the
+segment contains durable: the WAL is one file.
+"""
+
+import hashlib
+from collections import defaultdict
+from typing import Final, LiteralString, cast
+
+from msgspec import Struct
+from nacl.signing import SigningKey
+
+from appliance.database.agent import AgentDatabase
+from appliance.database.transaction import Transaction
+from sync.agent.rows import Row, read_row, values_size
+from sync.agent.store import Identity, Stream
+from sync.core.columns import Rows
+from sync.core.segment import Sealed, pack_rows, seal
+from sync.merge import order_of
+from sync.protocol import SEGMENT_ROWS_MAX, SegmentHeader
+from sync.registry import TABLE_NUMBERED, Table
+
+READ_WAITING: Final[LiteralString] = """
+SELECT tbl, pk, seq
+  FROM sync_dirty
+ WHERE lane = ?1
+ ORDER BY rank, day DESC, seq
+ LIMIT ?2
+"""
+
+KEEP_SEGMENT: Final[LiteralString] = """
+INSERT INTO sync_segment (lane, epoch, n, payload)
+VALUES (?1, ?2, ?3, ?4)
+"""
+
+KEEP_LINK: Final[LiteralString] = """
+INSERT INTO sync_chain (lane, epoch, n, hash, rows, size_bytes, sealed_at_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+"""
+
+ADVANCE_STREAM: Final[LiteralString] = """
+UPDATE sync_stream
+   SET cur_n = ?3, cur_hash = ?4
+ WHERE lane = ?1 AND epoch = ?2 AND cur_n = ?3 - 1
+"""
+
+FORGET_MARK: Final[LiteralString] = """
+DELETE FROM sync_dirty
+ WHERE tbl = ?1 AND pk = ?2 AND seq = ?3
+"""
+
+NOTE_CUSTODY: Final[LiteralString] = """
+INSERT INTO sync_custody (tbl, pk, version, lane, epoch, n)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (tbl, pk) DO UPDATE
+   SET version = excluded.version,
+       lane    = excluded.lane,
+       epoch   = excluded.epoch,
+       n       = excluded.n
+"""
+
+
+class Stamp(Struct, frozen=True):
+    """What a segment says of the moment and the machine it was sealed on."""
+
+    now_ms: int
+    clock_quality: int
+    schema_version: int
+    app_version: str
+
+
+class Mark(Struct, frozen=True):
+    """One line of sync_dirty."""
+
+    tbl: int
+    pk: bytes
+    seq: int
+
+
+class Batch(Struct, frozen=True):
+    """What one segment will carry. `marks` may name more: rows that are gone."""
+
+    marks: list[Mark]
+    rows: dict[int, list[Row]]
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return sum(len(rows) for rows in self.rows.values())
+
+
+def seal_rows(
+    db: AgentDatabase, me: Identity, stream: Stream, key: SigningKey, stamp: Stamp, size_max: int
+) -> int:
+    """Seal waiting rows of one lane up to about `size_max` bytes; return how many."""
+    with db.snapshot():
+        batch = read_batch(db, stream.lane, size_max)
+    sealed = make_segment(me, stream, key, stamp, batch) if batch.count else None
+    with db.changing() as tx:
+        if sealed is not None:
+            keep_segment(tx, me, stream, sealed, batch, now_ms=stamp.now_ms)
+        tx.run_many(FORGET_MARK, ((mark.tbl, mark.pk, mark.seq) for mark in batch.marks))
+    return batch.count
+
+
+def read_batch(db: AgentDatabase, lane: int, size_max: int) -> Batch:
+    """Read marks in the order of sealing, and their rows, until the segment is full."""
+    marks = db.rows(Mark, READ_WAITING, (lane, SEGMENT_ROWS_MAX))
+    taken: list[Mark] = []
+    rows: defaultdict[int, list[Row]] = defaultdict(list)
+    size = 0
+    for mark in marks:
+        row = read_row(db, TABLE_NUMBERED[mark.tbl], mark.pk)
+        size += 0 if row is None else values_size(row)
+        if taken and size > size_max:
+            break
+        taken.append(mark)
+        if row is not None:  # pruned since it was marked: nothing to send
+            rows[mark.tbl].append(row)
+    return Batch(taken, rows)
+
+
+def make_segment(
+    me: Identity, stream: Stream, key: SigningKey, stamp: Stamp, batch: Batch
+) -> Sealed:
+    """Pack, link and sign."""
+    body, raw_size = pack_rows(
+        [_rows_of(TABLE_NUMBERED[tbl], batch.rows[tbl]) for tbl in batch.rows]
+    )
+    assert me.hub_id is not None
+    header = SegmentHeader(
+        hub_id=me.hub_id,
+        node_id=me.node_id,
+        school_id=me.school_id,
+        epoch=me.epoch,
+        lane=stream.lane,
+        n=stream.cur_n + 1,
+        prev_hash=stream.cur_hash,
+        rows=batch.count,
+        body_size=len(body),
+        body_raw_size=raw_size,
+        body_sha256=hashlib.sha256(body).digest(),
+        schema_version=stamp.schema_version,
+        app_version=stamp.app_version,
+        sealed_at_ms=stamp.now_ms,
+        clock_quality=stamp.clock_quality,
+    )
+    return seal(header, body, key)
+
+
+def _rows_of(table: Table, rows: list[Row]) -> Rows:
+    return Rows(table.name, tuple(column.name for column in table.columns), rows)
+
+
+def keep_segment(
+    tx: Transaction, me: Identity, stream: Stream, sealed: Sealed, batch: Batch, *, now_ms: int
+) -> None:
+    """Store the segment and move the stream; the agent is alone, so the step must fit."""
+    n = stream.cur_n + 1
+    tx.run(KEEP_SEGMENT, (stream.lane, me.epoch, n, sealed.payload))
+    size = len(sealed.payload)
+    tx.run(KEEP_LINK, (stream.lane, me.epoch, n, sealed.hash, batch.count, size, now_ms))
+    moved = tx.run(ADVANCE_STREAM, (stream.lane, me.epoch, n, sealed.hash))
+    assert moved == 1, (stream.lane, n)
+    for tbl, rows in batch.rows.items():
+        table = TABLE_NUMBERED[tbl]
+        if table.has_receipt:
+            for row in rows:
+                version = order_of(table, row)[1]
+                tx.run(NOTE_CUSTODY, (tbl, cast(bytes, row[0]), version, stream.lane, me.epoch, n))

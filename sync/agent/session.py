@@ -1,0 +1,265 @@
+"""One node in conversation with its hub: local steps are done here, network ones are asked for.
+
+`next_request` works until something must be said to the hub, and returns that; `take`
+takes the answer. The agent carries both over HTTP, the simulation over a network that
+drops, repeats and forgets. Nothing here sleeps, rolls dice or opens a socket.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey, VerifyKey
+
+from appliance.database.agent import AgentDatabase
+from sync.agent import store
+from sync.agent.faults import HubUntrusted
+from sync.agent.recovery import apply_page, begin_epoch, mark_next
+from sync.agent.sealing import Stamp, seal_rows
+from sync.agent.store import Identity
+from sync.core.node import (
+    BeginEpoch,
+    FetchPage,
+    Fork,
+    Heard,
+    MarkRows,
+    Rest,
+    SayHello,
+    SealRows,
+    SendSegment,
+    View,
+    judge_hello,
+    next_step,
+)
+from sync.protocol import (
+    Hello,
+    HelloRequest,
+    PullPage,
+    Receipt,
+    SegmentAnswer,
+    SignedHello,
+    SignedReceipt,
+    StreamState,
+    decode,
+    hello_message,
+    receipt_message,
+)
+
+T = TypeVar("T")
+
+PAGE_ROWS: Final = 100  # about 10 ms of one transaction on the board
+
+
+class Send(Struct, frozen=True):
+    """PUT this segment."""
+
+    node_id: UUID
+    epoch: UUID
+    lane: int
+    n: int
+    payload: bytes
+
+
+class Fetch(Struct, frozen=True):
+    """GET this page."""
+
+    epoch: UUID
+    cursor: int
+    limit: int
+
+
+class Greet(Struct, frozen=True):
+    """POST this hello."""
+
+    hello: HelloRequest
+
+
+Request = Greet | Send | Fetch
+
+
+class Chance(Struct, frozen=True):
+    """Where new ids come from; the simulation has its own dice."""
+
+    epoch: Callable[[], UUID]
+    nonce: Callable[[], bytes]
+
+
+class Session:
+    """What was heard lives here and is forgotten at will; everything else is in the database."""
+
+    def __init__(self, db: AgentDatabase, key: SigningKey, chance: Chance) -> None:
+        self._db: Final = db
+        self._key: Final = key
+        self._chance: Final = chance
+        self._heard: Heard | None = None
+        self._incarnation: UUID | None = None
+        self._nonce = b""
+        self.forked: Fork | None = None
+
+    def forget(self) -> None:
+        """Contact was lost or the hub said something unexpected: begin with hello again."""
+        self._heard = None
+
+    def next_request(self, stamp: Stamp, size_max: int) -> Request | None:
+        """Do what can be done here; return what must be said, None when all is at the hub."""
+        while True:
+            me = self._me()
+            step = next_step(self._view(me))
+            match step:
+                case SayHello():
+                    return Greet(self._hello(me, stamp))
+                case FetchPage():
+                    return Fetch(me.epoch, me.self_cursor, PAGE_ROWS)
+                case SendSegment(lane=lane, n=n):
+                    payload = store.payload(self._db, me.epoch, lane, n)
+                    return Send(me.node_id, me.epoch, lane, n, payload)
+                case Rest():
+                    return None
+                case _:
+                    self._do(step, me, stamp, size_max)
+
+    def _do(
+        self, step: BeginEpoch | MarkRows | SealRows, me: Identity, stamp: Stamp, size_max: int
+    ) -> None:
+        match step:
+            case BeginEpoch(reason=reason):
+                assert self._incarnation is not None
+                begin_epoch(self._db, epoch=self._chance.epoch(), incarnation=self._incarnation)
+                self.forked = reason
+                self.forget()
+            case MarkRows():
+                mark_next(self._db, me, now_ms=stamp.now_ms)
+            case SealRows(lane=lane):
+                stream = store.streams(self._db, me.epoch)[lane]
+                seal_rows(self._db, me, stream, self._key, stamp, size_max)
+
+    def _me(self) -> Identity:
+        me = store.identity(self._db)
+        assert me is not None
+        assert me.hub_id is not None, "a session begins after enrolment"
+        return me
+
+    def _view(self, me: Identity) -> View:
+        return View(
+            heard=self._heard,
+            has_rows_to_mark=me.remark_tbl is not None,
+            recovery_due=me.recovery_due,
+            lanes=store.lane_views(self._db, me.epoch),
+        )
+
+    def _hello(self, me: Identity, stamp: Stamp) -> HelloRequest:
+        receipt = None if me.receipt is None else decode(me.receipt, SignedReceipt)
+        self._nonce = self._chance.nonce()
+        return HelloRequest(
+            node_id=me.node_id,
+            epoch=me.epoch,
+            streams=self._stream_states(me),
+            incarnation=me.incarnation,
+            self_cursor=me.self_cursor,
+            receipt=receipt,
+            nonce=self._nonce,
+            backlog=store.backlog(self._db, me.epoch),
+            schema_version=stamp.schema_version,
+            app_version=stamp.app_version,
+            clock_ms=stamp.now_ms,
+            clock_quality=stamp.clock_quality,
+        )
+
+    def _stream_states(self, me: Identity) -> list[StreamState]:
+        return [
+            StreamState(
+                lane=each.lane,
+                cur_n=each.cur_n,
+                cur_hash=each.cur_hash,
+                trimmed_n=each.trimmed_n,
+            )
+            for each in store.streams(self._db, me.epoch)
+        ]
+
+    # What the hub answered.
+
+    def take_hello(self, signed: SignedHello, *, now_ms: int) -> None:
+        """Judge where both stand. Raises HubUntrusted."""
+        me = self._me()
+        answer = self._open_hello(me, signed)
+        own_hashes = {
+            position.lane: store.own_hash(self._db, me, position.lane, position.received_n)
+            for position in answer.streams
+        }
+        fork = judge_hello(
+            answer,
+            incarnation=me.incarnation,
+            streams=self._stream_states(me),
+            own_hashes=own_hashes,
+        )
+        with self._db.changing() as tx:
+            tx.run(store.NOTE_CONTACT, (now_ms,))
+            if fork is None:
+                store.note_hello(tx, me, answer)
+                if answer.receipt is not None:
+                    store.keep_receipt(tx, answer.receipt, self._open_receipt(me, answer.receipt))
+        self._incarnation = answer.incarnation
+        self._heard = Heard(fork, answer.pull)
+
+    def take_segment_answer(self, sent: Send, answer: SegmentAnswer) -> None:
+        """Note the receipt, if it speaks of our own chain; otherwise say hello again."""
+        me = self._me()
+        receipt = self._open_receipt(me, answer.receipt)
+        if not self._is_ours(me, receipt) or receipt.received_n < sent.n:
+            self.forget()
+            return
+        with self._db.changing() as tx:
+            store.move_stream(tx, me, receipt)
+            store.keep_receipt(tx, answer.receipt, receipt)
+
+    def take_page(self, page: PullPage, *, now_ms: int) -> int:
+        """Apply a page; return how many rows it brought."""
+        me = self._me()
+        receipt = self._open_receipt(me, page.receipt)
+        if page.incarnation != me.incarnation or receipt.incarnation != me.incarnation:
+            self.forget()
+            return 0
+        rows = apply_page(self._db, me, page, receipt, now_ms=now_ms)
+        self._heard = Heard(None, page.more)
+        return rows
+
+    def _is_ours(self, me: Identity, receipt: Receipt) -> bool:
+        """Say whether a receipt is about this lineage, at the hub we know."""
+        if (receipt.epoch, receipt.incarnation) != (me.epoch, me.incarnation):
+            return False
+        own = store.own_hash(self._db, me, receipt.lane, receipt.received_n)
+        return own == receipt.received_hash
+
+    def _open_hello(self, me: Identity, signed: SignedHello) -> Hello:
+        _verify(me, hello_message(signed.body), signed.signature)
+        answer = _decoded(signed.body, Hello)
+        asked = (me.node_id, me.epoch, self._nonce)
+        if (answer.node_id, answer.epoch, answer.nonce) != asked:
+            raise HubUntrusted("hello: the answer is to another question")
+        return answer
+
+    def _open_receipt(self, me: Identity, signed: SignedReceipt) -> Receipt:
+        _verify(me, receipt_message(signed.body), signed.signature)
+        receipt = _decoded(signed.body, Receipt)
+        named = (receipt.hub_id, receipt.school_id, receipt.node_id)
+        if named != (me.hub_id, me.school_id, me.node_id):
+            raise HubUntrusted("receipt: it is not about this box")
+        return receipt
+
+
+def _decoded(body: bytes, shape: type[T]) -> T:
+    try:
+        return decode(body, shape)
+    except msgspec.DecodeError as error:
+        raise HubUntrusted(f"signed, but not readable as {shape.__name__}: {error}") from error
+
+
+def _verify(me: Identity, message: bytes, signature: bytes) -> None:
+    assert me.hub_key is not None
+    try:
+        VerifyKey(me.hub_key).verify(message, signature)
+    except BadSignatureError as error:
+        raise HubUntrusted("the pinned key did not sign this") from error
