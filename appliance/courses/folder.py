@@ -122,7 +122,7 @@ def read_folder(files: Mapping[str, bytes], *, name: str, language: str) -> Cour
         _text(settings, "title")
         or (_text(index.settings, "title") if index else "")
         or " ".join("".join(filter(str.isprintable, name)).split())
-        or _words(folder)
+        or LANGUAGES.get(folder, _words(folder))
     )
     modules = _modules(pages, settings, title, left_out)
     if not modules:

@@ -45,7 +45,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     left_out: list[LeftOut]
 
 
-class CourseCard(Struct, frozen=True, kw_only=True):
+class CourseCard(Struct, frozen=True):
     """One line of the list of courses, with its newest published version."""
 
     id: UUID

@@ -13,7 +13,7 @@ class NewRun(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: UUID | None = None
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class Run(Struct, frozen=True):
     """A class reading one version of a course."""
 
     id: UUID
@@ -27,7 +27,7 @@ class Run(Struct, frozen=True, kw_only=True):
     state: str
 
 
-class OwnRun(Struct, frozen=True, kw_only=True):
+class OwnRun(Struct, frozen=True):
     """A run as its pupil sees it in a list."""
 
     id: UUID
@@ -40,7 +40,7 @@ class OwnRun(Struct, frozen=True, kw_only=True):
     percent: int
 
 
-class TaughtRun(Struct, frozen=True, kw_only=True):
+class TaughtRun(Struct, frozen=True):
     """A run as its teacher sees it in a list."""
 
     id: UUID

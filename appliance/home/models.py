@@ -7,17 +7,17 @@ from msgspec import Struct
 
 from appliance.enrolments.models import OwnRun, TaughtClass, TaughtRun
 
-OwnTaskState = Literal["todo", "handed_in", "returned"]
+Standing = Literal["todo", "handed_in", "returned"]
 
 
-class OwnTask(Struct, frozen=True, kw_only=True):
+class OwnTask(Struct, frozen=True):
     """A task of one of the pupil's courses."""
 
     id: UUID
     title: str
     course_title: str
     due_at_ms: int | None
-    state: OwnTaskState
+    standing: Standing
 
 
 class LearnerHome(Struct, frozen=True):
@@ -27,7 +27,7 @@ class LearnerHome(Struct, frozen=True):
     runs: list[OwnRun]
 
 
-class TaughtTask(Struct, frozen=True, kw_only=True):
+class TaughtTask(Struct, frozen=True):
     """A task of one of the teacher's runs and how far its class is."""
 
     id: UUID

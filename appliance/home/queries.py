@@ -19,7 +19,7 @@ SELECT a.id, a.title, c.title AS course_title, a.due_at_ms,
                     AND s.state NOT IN ('withdrawn', 'void')
                     AND s.deleted_at_ms IS NULL
                   ORDER BY s.attempt_no DESC
-                  LIMIT 1), 'todo') AS state
+                  LIMIT 1), 'todo') AS standing
   FROM enrolment AS e
   JOIN course_run AS r
     ON r.id = e.course_run_id
@@ -39,7 +39,7 @@ SELECT a.id, a.title, c.title AS course_title, a.due_at_ms,
  WHERE e.person_id = ?1
    AND e.state = 'active'
    AND e.deleted_at_ms IS NULL
- ORDER BY state <> 'todo', a.due_at_ms IS NULL, a.due_at_ms, a.id
+ ORDER BY standing <> 'todo', a.due_at_ms IS NULL, a.due_at_ms, a.id
  LIMIT ?2
 """
 

@@ -1,0 +1,39 @@
+"""The whole box in a test: the real app over a copy of the school, and people signed in."""
+
+import secrets
+import shutil
+from contextlib import contextmanager
+
+from litestar.testing import TestClient
+
+from appliance.access.commands import open_session
+from appliance.access.hashing import new_token, token_hash
+from appliance.access.sessions import COOKIE
+from appliance.accounts.keys import NODE_KEY, PIN_PEPPER, SEALING_KEY
+from appliance.app import create_app
+from appliance.database.writer import Writer
+from appliance.settings import Settings
+from tests.cast import NOW_MS
+
+
+@contextmanager
+def running_box(database, data_dir, *, clock=lambda: NOW_MS):
+    """Serve a copy of `database`; the client has no session."""
+    data_dir.mkdir(exist_ok=True)
+    shutil.copy(database, data_dir / "school.db")
+    (data_dir / "keys").mkdir()
+    for name in (NODE_KEY, PIN_PEPPER, SEALING_KEY):
+        (data_dir / "keys" / name).write_bytes(secrets.token_bytes(32))
+    with TestClient(create_app(Settings(data_dir=data_dir), clock=clock)) as client:
+        yield client
+
+
+def sign_in(client, person_id):
+    """Give the client this person's session, or nobody's."""
+    client.cookies.clear()
+    if person_id is not None:
+        token = new_token()
+        writer: Writer = client.app.state.writer
+        writer.write_blocking(open_session, person_id, token_hash(token), now_ms=NOW_MS)
+        client.cookies.set(COOKIE, token)
+    return client
