@@ -1,5 +1,6 @@
 """The box is found by name, steps aside for a namesake, and never stops serving."""
 
+import gc
 import socket
 from contextlib import asynccontextmanager
 
@@ -82,11 +83,14 @@ async def test_without_a_network_the_announcer_waits_and_announces_when_it_retur
         assert box.announcement.host_name == "darasa-cable"
 
 
+# zeroconf drops its half-made socket instead of closing it; CPython closes it at once.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_interface_that_went_down_before_binding_is_a_reason_not_an_error():
     box = announcer(
         lambda: ("203.0.113.9",)
     )  # documentation range: no interface has it
     await box.refresh()
+    gc.collect()  # here and not in whichever test comes next
     assert box.announcement.host_name is None
     assert box.announcement.reason.startswith("mDNS")
 
