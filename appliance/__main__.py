@@ -11,8 +11,11 @@ from typing import Final
 
 from appliance.accounts.queries import identity, is_claimed, school
 from appliance.clock import system_clock
+from appliance.courses.commands import foresee_import
+from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.database.backup import back_up
 from appliance.database.integrity import full_check, quick_check
+from appliance.database.lock import shared_lock
 from appliance.database.migrate import (
     EDGE_MIGRATIONS,
     migrate,
@@ -100,6 +103,23 @@ def _export(settings: Settings, told: argparse.Namespace) -> int:
     return 0
 
 
+def _import_course(settings: Settings, told: argparse.Namespace) -> int:
+    """Safe beside the running box: SQLite lets one of the two write at a time."""
+    _require_database(settings)
+    require_schema(settings.database)
+    with shared_lock(settings.data_dir), closing(Readers(settings.database)) as readers:
+        known = school(readers.here)
+        if known is None:
+            raise NotFound("this box is not a school yet; claim it first")
+        course = course_on_disk(told.folder, language=known.locale)
+        report = foresee_import(readers.here, known.id, course)
+        if not told.dry_run:
+            report = import_from_disk(settings.database, known.id, course, now_ms=system_clock())
+    for line in report_lines(report):
+        print(line)
+    return 0
+
+
 def _status(settings: Settings, _told: argparse.Namespace) -> int:
     _require_database(settings)
     require_schema(settings.database)
@@ -137,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("target", nargs="?", type=Path, help="default: a new file in backups/")
     export = command("export", _export, "write the school as plain SQLite and CSV")
     export.add_argument("folder", type=Path, help="an empty or new folder")
+    imported = command("import-course", _import_course, "put a folder of Markdown on the shelf")
+    imported.add_argument("folder", type=Path, help="the folder, or a zip file of it")
+    imported.add_argument("--dry-run", action="store_true", help="say what would happen")
     command("status", _status, "say whose box this is and how much waits to be sent")
     return parser
 
