@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, LiteralString
 
+import apsw
+
 from appliance.database.connection import MMAP_SIZE_BYTES, open_connection
+from appliance.database.faults import TRANSACTION_ENDING, in_our_words
 from appliance.database.reader import Reader, SQLiteValue, Value
 from appliance.database.transaction import Transaction
 
@@ -28,11 +31,16 @@ class AgentDatabase(Reader):
 
     @contextmanager
     def changing(self) -> Iterator[Transaction]:
-        """Open one short write: all of it or nothing, and on disk when this is left."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Open one short write: all of it or nothing, and on disk when this is left.
+
+        Raises Busy, StorageFull or WriteFailed, and then nothing of it is kept.
+        """
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield self._transaction
             self._connection.execute("COMMIT")
+        except (apsw.BusyError, *TRANSACTION_ENDING) as error:
+            raise in_our_words(error) from error
         finally:
             self._end()
 

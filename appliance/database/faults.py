@@ -10,7 +10,15 @@ DarasaError
 └── StorageFull        (appliance.errors)
 """
 
-from appliance.errors import Busy, DarasaError
+from typing import Final
+
+import apsw
+
+from appliance.errors import Busy, DarasaError, StorageFull
+
+# After these SQLite has given up the transaction, or would at the next step: whatever was
+# in it is gone as a whole. Everything else is one statement's own affair.
+TRANSACTION_ENDING: Final = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError)
 
 
 class SchemaMismatch(DarasaError):
@@ -66,3 +74,13 @@ class ReportTooSlow(Busy):
     code = "report-too-slow"
     title = "This report takes too long right now"
     hint = "Ask for a shorter time span, or try again when the lesson is over."
+
+
+def in_our_words(error: apsw.Error) -> DarasaError:
+    """Say what the medium or the other process did, to callers who never import apsw."""
+    if isinstance(error, apsw.FullError):
+        return StorageFull("the storage card is full")
+    if isinstance(error, apsw.BusyError):
+        return Busy("another process holds the database")
+    assert isinstance(error, TRANSACTION_ENDING), error
+    return WriteFailed(f"the database could not be written: {error}")

@@ -22,9 +22,9 @@ from msgspec import Struct
 
 from appliance.database.checkpoint import WAL_LIMITS, Checkpointer, WalLimits
 from appliance.database.connection import MMAP_SIZE_BYTES, open_connection
-from appliance.database.faults import WriteFailed, WriterStopped
+from appliance.database.faults import TRANSACTION_ENDING, WriterStopped, in_our_words
 from appliance.database.transaction import Transaction
-from appliance.errors import Busy, StorageFull
+from appliance.errors import Busy
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +34,6 @@ T = TypeVar("T")
 QUEUE_MAX: Final = 4_096  # at 4,000 commands/s one second of waiting; longer is kinder retried
 BATCH_MAX: Final = 256  # at 0.1 ms a command the write lock is held 25 ms, half the budget
 BEGIN_TRIES: Final = 3  # each waits BUSY_TIMEOUT_MS for the agent's process
-
-# After these SQLite has given up the transaction, or would at the next step: the
-# whole batch hears it. Everything else is one command's own affair.
-BATCH_ENDING: Final = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError)
 
 
 class Outcome(Struct, frozen=True):
@@ -199,7 +195,7 @@ class Writer:
         try:
             outcome = Outcome(value=call(self._transaction))
             self._refuse_dangling_keys()
-        except BATCH_ENDING:
+        except TRANSACTION_ENDING:
             raise
         except Exception as error:  # noqa: BLE001 -- handed to the caller
             self._connection.execute("ROLLBACK TO command")
@@ -233,19 +229,14 @@ class Writer:
 
 
 def _told(error: Exception) -> Exception:
-    """Translate what callers cannot know (they never import apsw) or cannot be given."""
+    """Translate what callers cannot know or cannot be given."""
     told: Exception
-    match error:
-        case apsw.FullError():
-            told = StorageFull("the storage card is full")
-        case apsw.BusyError():
-            told = Busy("another process holds the database")
-        case apsw.IOError() | apsw.CorruptError() | apsw.NoMemError():
-            told = WriteFailed(f"the database could not be written: {error}")
-        case StopIteration():
-            told = RuntimeError("a command let StopIteration escape")  # no Future takes that
-        case _:
-            return error
+    if isinstance(error, (apsw.BusyError, *TRANSACTION_ENDING)):
+        told = in_our_words(error)
+    elif isinstance(error, StopIteration):
+        told = RuntimeError("a command let StopIteration escape")  # no Future takes that
+    else:
+        return error
     told.__cause__ = error
     return told
 
