@@ -1,0 +1,94 @@
+# Run `make` for the list. Everything works offline after the first `make setup`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+VENDOR := appliance/web/static/vendor
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+N ?=
+SEEDS ?= 2000
+
+help:  ## show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: .venv/ready  ## install everything into .venv and node_modules
+
+run: setup  ## a box on port 8000; its data is in var/box
+	DARASA_DATA_DIR=var/box $(BIN)/darasa-box serve
+
+run-hub: setup  ## a hub on port 8100 with a PostgreSQL of its own; its data is in var/hub
+	$(BIN)/python -m demo.local_hub var/hub
+
+demo: setup  ## a hub and two schools play a day; stays up until Ctrl-C
+	$(BIN)/python -m demo
+
+demo-check: setup  ## the same, ends by itself: exit 1 on any difference
+	$(BIN)/python -m demo --check
+
+test: setup  ## all tests
+	$(BIN)/pytest $(ARGS)
+
+check: lint types imports docs  ## what is checked without running anything
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+docs: setup  ## check links, commands and generated tables (make fix rewrites the tables)
+	$(BIN)/python -m docs.generate --check
+	$(BIN)/pytest -q tests/test_docs.py
+
+fix: setup  ## format, and rewrite the generated tables
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m docs.generate
+
+drill-powercut: setup  ## cut the power N=1000 times over the real writer
+	$(BIN)/python -m tests.drills.powercut $(or $(N),1000)
+
+drill-kill9: setup  ## kill the serving process N=50 times under load
+	$(BIN)/python -m tests.drills.kill9 $(or $(N),50)
+
+simulate: setup  ## SEEDS=2000 seeded worlds through the sync core
+	$(BIN)/python -m tests.simulation $(SEEDS)
+
+bench: setup  ## measure against the budgets; results in bench/results
+	$(BIN)/python -m bench
+
+migration: setup  ## NAME=what_it_does: the next migration of the box
+	$(BIN)/python -m migrations $(NAME)
+
+golden: setup  ## rewrite the golden files that tests compare with
+	DARASA_GOLDEN=write $(BIN)/pytest -q tests -k golden
+
+lock:  ## renew requirements.lock and package-lock.json within the given ranges
+	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install -q uv
+	.venv/lock/bin/uv -q pip compile pyproject.toml --all-extras --universal --upgrade \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  -o requirements.lock
+	npm update --package-lock-only --ignore-scripts
+
+clean:  ## remove what was built; `make setup` brings it back
+	rm -rf .venv node_modules $(VENDOR) dist .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache .hypothesis
+
+.venv/ready: pyproject.toml requirements.lock package.json package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Darasa needs Python 3.11 or later: make setup PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+	mkdir -p $(VENDOR)
+	cp $(addprefix node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css \
+	  LICENSE NOTICE) $(VENDOR)
+	touch $@
+
+.PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
+  drill-powercut drill-kill9 simulate bench migration golden lock clean
