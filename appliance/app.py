@@ -16,11 +16,13 @@ from appliance.access.headers import set_headers
 from appliance.access.origin import OwnOriginOnly
 from appliance.access.passwords import PasswordHasher
 from appliance.access.policy import enforce_policy, require_complete_policy
+from appliance.access.same_person import require_same_person
 from appliance.accounts import routes as accounts_routes
 from appliance.accounts.claim import ClaimDesk
 from appliance.accounts.claiming import Claiming
 from appliance.accounts.keyring import Keyring
 from appliance.accounts.queries import identity, is_claimed
+from appliance.classes import routes as classes_routes
 from appliance.clock import Clock, system_clock
 from appliance.courses import pages as courses_pages
 from appliance.courses import routes as courses_routes
@@ -56,6 +58,7 @@ ROUTES: Final = (
     *web_pages.ROUTES,
     *access_routes.ROUTES,
     *accounts_routes.ROUTES,
+    *classes_routes.ROUTES,
     *courses_routes.ROUTES,
     *courses_pages.ROUTES,
     *enrolments_routes.ROUTES,
@@ -79,7 +82,7 @@ def create_app(
         lifespan=[_running],
         state=State({"settings": settings, "clock": clock, "meter": meter, "announcer": announcer}),
         dependencies=DEPENDENCIES,
-        guards=[enforce_policy],
+        guards=[enforce_policy, require_same_person],
         middleware=middleware,
         before_send=[set_headers],
         exception_handlers=PROBLEM_HANDLERS,

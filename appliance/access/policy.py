@@ -30,6 +30,19 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "GET /api/v1/me": SIGNED_IN,
     # accounts
     "POST /api/v1/claim": ANYBODY,
+    "GET /api/v1/people": KEEPER,
+    # classes
+    "GET /api/v1/sign-in/classes": ANYBODY,
+    "GET /api/v1/sign-in/classes/{class_group_id}/people": ANYBODY,
+    "GET /api/v1/classes": STAFF,
+    "POST /api/v1/classes": STAFF,
+    "GET /api/v1/classes/{class_group_id}": STAFF,
+    "POST /api/v1/classes/{class_group_id}/members": STAFF,
+    "DELETE /api/v1/classes/{class_group_id}/members/{person_id}": STAFF,
+    "POST /api/v1/classes/{class_group_id}/teachers": STAFF,
+    "POST /api/v1/classes/{class_group_id}/pins": STAFF,
+    "POST /api/v1/people": STAFF,
+    "POST /api/v1/people/{person_id}/pin": STAFF,
     # web
     "GET /static/{path}": ANYBODY,
     "GET /design": ANYBODY,

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from appliance.access.commands import put_password
+from appliance.access.models import Actor
 from appliance.access.queries import staff_credential
 from appliance.accounts.faults import AlreadyClaimed, NameTaken
 from appliance.accounts.queries import active_person, identity, is_claimed
@@ -209,20 +210,18 @@ def update_person(tx: Transaction, person_id: UUID, record: PersonRecord, *, now
     )
 
 
-def add_person(
-    tx: Transaction, person_id: UUID, school_id: UUID, name: str, *, locale: str, now_ms: int
-) -> bool:
+def add_person(tx: Transaction, person_id: UUID, actor: Actor, name: str, *, now_ms: int) -> bool:
     """Write a new person, or nothing when the same id and name are there already.
 
     Raises Conflict when the id stands for somebody else.
     """
     found = tx.row(PersonContent, PERSON_CONTENT, (person_id,))
     if found is not None:
-        if found != PersonContent(nfc(name), school_id):
+        if found != PersonContent(nfc(name), actor.school_id):
             raise Conflict(f"person {person_id} is somebody else")
         return False
     record = PersonRecord(display_name=name)
-    insert_person(tx, person_id, school_id, record, locale=locale, now_ms=now_ms)
+    insert_person(tx, person_id, actor.school_id, record, locale=actor.locale, now_ms=now_ms)
     return True
 
 

@@ -67,7 +67,7 @@ class NewPerson(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("staff need roles, sign_in_name and password; pupils none of them")
 
 
-class Person(Struct, frozen=True, kw_only=True):
+class Person(Struct, frozen=True):
     """One line of the school's list of people."""
 
     id: UUID

@@ -1,0 +1,64 @@
+"""Classes at the border."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+MEMBERS_MAX = 500  # one request; a class of forty many times over
+
+ClassName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+
+
+class NewClass(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A class to make."""
+
+    name: ClassName
+    grade_level: Annotated[str, Meta(max_length=50)] | None = None
+    id: UUID | None = None
+
+
+class NewMembers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Pupils to put into a class."""
+
+    person_ids: Annotated[list[UUID], Meta(min_length=1, max_length=MEMBERS_MAX)]
+
+
+class NewTeacher(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Somebody who shall teach a class."""
+
+    person_id: UUID
+
+
+class ClassGroup(Struct, frozen=True):
+    """One line of a list of classes."""
+
+    id: UUID
+    name: str
+    grade_level: str | None
+    learners: int
+    version: int
+
+
+class Member(Struct, frozen=True):
+    """A pupil of a class as staff see one."""
+
+    person_id: UUID
+    display_name: str
+    has_pin: bool
+    is_locked: bool
+
+
+class ClassTeacher(Struct, frozen=True):
+    """Somebody who teaches a class."""
+
+    person_id: UUID
+    display_name: str
+
+
+class ClassPage(Struct, frozen=True, kw_only=True):
+    """A class with everybody in it."""
+
+    group: ClassGroup
+    members: list[Member]
+    teachers: list[ClassTeacher]

@@ -1,0 +1,175 @@
+"""Which classes there are, who is in them, and whom a member of staff may look after."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from appliance.access.commands import PIN_TRIES_MAX
+from appliance.access.models import Actor
+from appliance.access.queries import teaches_class
+from appliance.accounts.models import NamedPerson
+from appliance.classes.models import ClassGroup, ClassPage, ClassTeacher, Member
+from appliance.database.reader import Reader
+from appliance.errors import NotFound
+
+CLASSES_MAX: Final = 500
+MEMBERS_MAX: Final = 1_000
+
+ALL_CLASSES: Final[LiteralString] = """
+SELECT g.id, g.name, g.grade_level,
+       (SELECT count(DISTINCT m.person_id)
+          FROM class_member AS m
+         WHERE m.class_group_id = g.id
+           AND m.deleted_at_ms IS NULL) AS learners,
+       g.version
+  FROM class_group AS g
+ WHERE g.org_id = ?1
+   AND g.deleted_at_ms IS NULL
+ ORDER BY g.name
+ LIMIT ?2
+"""
+
+TAUGHT_CLASSES: Final[LiteralString] = """
+SELECT g.id, g.name, g.grade_level,
+       (SELECT count(DISTINCT m.person_id)
+          FROM class_member AS m
+         WHERE m.class_group_id = g.id
+           AND m.deleted_at_ms IS NULL) AS learners,
+       g.version
+  FROM class_group AS g
+ WHERE g.deleted_at_ms IS NULL
+   AND g.id IN (SELECT r.scope_id
+                  FROM role_assignment AS r
+                 WHERE r.person_id = ?1
+                   AND r.role = 'teacher'
+                   AND r.scope_kind = 'class_group'
+                   AND r.deleted_at_ms IS NULL)
+ ORDER BY g.name
+ LIMIT ?2
+"""
+
+ONE_CLASS: Final[LiteralString] = """
+SELECT g.id, g.name, g.grade_level,
+       (SELECT count(DISTINCT m.person_id)
+          FROM class_member AS m
+         WHERE m.class_group_id = g.id
+           AND m.deleted_at_ms IS NULL) AS learners,
+       g.version
+  FROM class_group AS g
+ WHERE g.id = ?1
+   AND g.deleted_at_ms IS NULL
+"""
+
+# DISTINCT: a restored box may bring the same membership under two ids.
+MEMBERS: Final[LiteralString] = """
+SELECT DISTINCT m.person_id, p.display_name,
+       c.person_id IS NOT NULL      AS has_pin,
+       coalesce(c.failed, 0) >= ?3  AS is_locked
+  FROM class_member AS m
+  JOIN person AS p
+    ON p.id = m.person_id
+   AND p.state = 'active'
+   AND p.deleted_at_ms IS NULL
+  LEFT JOIN credential AS c
+    ON c.person_id = m.person_id
+   AND c.kind = 'pin'
+ WHERE m.class_group_id = ?1
+   AND m.deleted_at_ms IS NULL
+ ORDER BY p.display_name
+ LIMIT ?2
+"""
+
+TEACHERS: Final[LiteralString] = """
+SELECT DISTINCT r.person_id, p.display_name
+  FROM role_assignment AS r
+  JOIN person AS p
+    ON p.id = r.person_id
+ WHERE r.scope_id = ?1
+   AND r.role = 'teacher'
+   AND r.scope_kind = 'class_group'
+   AND r.deleted_at_ms IS NULL
+ ORDER BY p.display_name
+ LIMIT 50
+"""
+
+SIGN_IN_NAMES: Final[LiteralString] = """
+SELECT DISTINCT p.id, p.display_name
+  FROM class_member AS m
+  JOIN person AS p
+    ON p.id = m.person_id
+   AND p.state = 'active'
+   AND p.deleted_at_ms IS NULL
+ WHERE m.class_group_id = ?1
+   AND m.deleted_at_ms IS NULL
+ ORDER BY p.display_name
+ LIMIT ?2
+"""
+
+IS_PUPIL_OF: Final[LiteralString] = """
+SELECT 1
+  FROM class_member AS m
+  JOIN role_assignment AS r
+    ON r.scope_id = m.class_group_id
+   AND r.scope_kind = 'class_group'
+   AND r.role = 'teacher'
+   AND r.person_id = ?2
+   AND r.deleted_at_ms IS NULL
+ WHERE m.person_id = ?1
+   AND m.deleted_at_ms IS NULL
+ LIMIT 1
+"""
+
+
+def sign_in_classes(db: Reader, school_id: UUID) -> list[ClassGroup]:
+    """Every class of the school: the first of the three taps."""
+    return db.rows(ClassGroup, ALL_CLASSES, (school_id, CLASSES_MAX))
+
+
+def sign_in_names(db: Reader, class_group_id: UUID) -> list[NamedPerson]:
+    """The names of a class: the second tap. Raises NotFound."""
+    class_group(db, class_group_id)
+    return db.rows(NamedPerson, SIGN_IN_NAMES, (class_group_id, MEMBERS_MAX))
+
+
+def classes_of(db: Reader, actor: Actor) -> list[ClassGroup]:
+    """The classes this member of staff looks after: all of them, or those taught."""
+    if actor.is_school_admin:
+        return db.rows(ClassGroup, ALL_CLASSES, (actor.school_id, CLASSES_MAX))
+    return db.rows(ClassGroup, TAUGHT_CLASSES, (actor.person_id, CLASSES_MAX))
+
+
+def class_group(db: Reader, class_group_id: UUID) -> ClassGroup:
+    """Raises NotFound when there is no such class."""
+    found = db.row(ClassGroup, ONE_CLASS, (class_group_id,))
+    if found is None:
+        raise NotFound(f"class {class_group_id}")
+    return found
+
+
+def class_looked_after(db: Reader, actor: Actor, class_group_id: UUID) -> ClassGroup:
+    """Raises NotFound also for a class of somebody else, which is not this person's to know."""
+    if not actor.is_school_admin and not teaches_class(db, actor.person_id, class_group_id):
+        raise NotFound(f"class {class_group_id}")
+    return class_group(db, class_group_id)
+
+
+def class_page(db: Reader, actor: Actor, class_group_id: UUID) -> ClassPage:
+    """A class with everybody in it, for those who look after it. Raises NotFound."""
+    group = class_looked_after(db, actor, class_group_id)
+    return ClassPage(
+        group=group,
+        members=members(db, class_group_id),
+        teachers=db.rows(ClassTeacher, TEACHERS, (class_group_id,)),
+    )
+
+
+def members(db: Reader, class_group_id: UUID) -> list[Member]:
+    """The pupils of a class, by name."""
+    return db.rows(Member, MEMBERS, (class_group_id, MEMBERS_MAX, PIN_TRIES_MAX))
+
+
+def require_pupil_of(db: Reader, actor: Actor, person_id: UUID) -> None:
+    """Raises NotFound unless this member of staff looks after this pupil."""
+    if actor.is_school_admin:
+        return
+    if db.value(IS_PUPIL_OF, (person_id, actor.person_id)) is None:
+        raise NotFound(f"person {person_id}")
