@@ -117,18 +117,12 @@ def read_folder(files: Mapping[str, bytes], *, name: str, language: str) -> Cour
     settings = _config(files)
     pages, left_out = _read_pages(files)
     left_out += _missing(settings, files)
-    index = next((page for path, page in pages.items() if _stem(path) == INDEX), None)
-    title = (
-        _text(settings, "title")
-        or (_text(index.settings, "title") if index else "")
-        or " ".join("".join(filter(str.isprintable, name)).split())
-        or LANGUAGES.get(folder, _words(folder))
-    )
+    title = _title(settings, pages, name=name, folder=folder)
     modules = _modules(pages, settings, title, left_out)
     if not modules:
         raise EmptyCourse("the folder holds no Markdown file with text in it")
     spoken = _text(settings, "lang") or (folder if folder in LANGUAGES else language)
-    return Course((title or modules[0].title)[:TITLE_LENGTH_MAX], spoken, modules, left_out)
+    return Course(title, spoken, modules, left_out)
 
 
 def split_sections(text: str, lesson_title: str) -> list[Section]:
@@ -147,6 +141,20 @@ def split_sections(text: str, lesson_title: str) -> list[Section]:
             sections.append(((title or str(len(sections)))[:TITLE_LENGTH_MAX], []))
     whole = [Section(title, "\n".join(lines).strip()) for title, lines in sections]
     return [section for section in whole if section.body]
+
+
+def _title(
+    settings: Mapping[str, str | list[str]], pages: Mapping[str, Page], *, name: str, folder: str
+) -> str:
+    index = next((page for path, page in pages.items() if _stem(path) == INDEX), None)
+    found = (
+        _text(settings, "title")
+        or (_text(index.settings, "title") if index else "")
+        or " ".join("".join(filter(str.isprintable, name)).split())
+        or LANGUAGES.get(folder, _words(folder))
+        or next((_lesson_title(path, page) for path, page in pages.items()), "")
+    )
+    return found[:TITLE_LENGTH_MAX]
 
 
 def _inside(files: Mapping[str, bytes]) -> tuple[str, dict[str, bytes]]:
@@ -254,10 +262,14 @@ def _place(
 
 
 def _lesson(path: str, page: Page, course_title: str) -> Lesson:
-    fallback = course_title if path == f"{INDEX}.md" else _words(_stem(path))
-    title = _text(page.settings, "title") or _first_heading(page.text) or fallback
-    title = title[:TITLE_LENGTH_MAX]
+    is_front = path == f"{INDEX}.md" and not _text(page.settings, "title")
+    title = (_first_heading(page.text) or course_title) if is_front else _lesson_title(path, page)
     return Lesson(path, title, split_sections(page.text, title))
+
+
+def _lesson_title(path: str, page: Page) -> str:
+    title = _text(page.settings, "title") or _first_heading(page.text) or _words(_stem(path))
+    return title[:TITLE_LENGTH_MAX]
 
 
 def _first_heading(text: str) -> str:

@@ -65,7 +65,6 @@ def _load(path: Path, _changed_ns: int) -> Asset:
     content_type = TYPES.get(path.suffix, guessed)
     packed = None
     if content_type.startswith(COMPRESSIBLE):
-        content_type += "; charset=utf-8"
         packed = gzip.compress(plain, 9, mtime=0)
     digest = hashlib.sha256(plain).hexdigest()[:DIGEST_LENGTH]
     return Asset(digest, content_type, plain, packed)
