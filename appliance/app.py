@@ -10,19 +10,25 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.middleware import ASGIMiddleware
 
+from appliance.access import pages as access_pages
 from appliance.access import routes as access_routes
 from appliance.access.door import Door
 from appliance.access.headers import set_headers
+from appliance.access.next_page import answer_sign_in_needed
 from appliance.access.origin import OwnOriginOnly
 from appliance.access.passwords import PasswordHasher
 from appliance.access.policy import enforce_policy, require_complete_policy
 from appliance.access.same_person import require_same_person
+from appliance.accounts import pages as accounts_pages
 from appliance.accounts import routes as accounts_routes
 from appliance.accounts.claim import ClaimDesk
 from appliance.accounts.claiming import Claiming
 from appliance.accounts.keyring import Keyring
 from appliance.accounts.queries import identity, is_claimed
+from appliance.assignments import pages as assignments_pages
+from appliance.assignments import routes as assignments_routes
 from appliance.classes import routes as classes_routes
+from appliance.classes import sign_in_pages
 from appliance.clock import Clock, system_clock
 from appliance.courses import pages as courses_pages
 from appliance.courses import routes as courses_routes
@@ -34,14 +40,19 @@ from appliance.dependencies import DEPENDENCIES
 from appliance.discovery.announcer import Announcer
 from appliance.enrolments import pages as enrolments_pages
 from appliance.enrolments import routes as enrolments_routes
+from appliance.grading import pages as grading_pages
+from appliance.grading import routes as grading_routes
 from appliance.home import pages as home_pages
 from appliance.home import routes as home_routes
+from appliance.errors import SignInNeeded
 from appliance.maintenance.jobs import Box
 from appliance.maintenance.runner import maintenance
 from appliance.problems import PROBLEM_HANDLERS
 from appliance.progress import pages as progress_pages
 from appliance.progress import routes as progress_routes
 from appliance.settings import Settings
+from appliance.submissions import pages as submissions_pages
+from appliance.submissions import routes as submissions_routes
 from appliance.telemetry import routes as telemetry_routes
 from appliance.telemetry.meter import RequestMeter
 from appliance.telemetry.routes import Telemetry
@@ -57,14 +68,23 @@ ROUTES: Final = (
     *web_static.ROUTES,
     *web_pages.ROUTES,
     *access_routes.ROUTES,
+    *access_pages.ROUTES,
     *accounts_routes.ROUTES,
+    *accounts_pages.ROUTES,
     *classes_routes.ROUTES,
+    *sign_in_pages.ROUTES,
     *courses_routes.ROUTES,
     *courses_pages.ROUTES,
     *enrolments_routes.ROUTES,
     *enrolments_pages.ROUTES,
     *progress_routes.ROUTES,
     *progress_pages.ROUTES,
+    *assignments_routes.ROUTES,
+    *assignments_pages.ROUTES,
+    *submissions_routes.ROUTES,
+    *submissions_pages.ROUTES,
+    *grading_routes.ROUTES,
+    *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,
     *home_routes.ROUTES,
     *home_pages.ROUTES,
@@ -85,7 +105,7 @@ def create_app(
         guards=[enforce_policy, require_same_person],
         middleware=middleware,
         before_send=[set_headers],
-        exception_handlers=PROBLEM_HANDLERS,
+        exception_handlers={**PROBLEM_HANDLERS, SignInNeeded: answer_sign_in_needed},
         template_config=template_config(),
         compression_config=COMPRESSION,
         request_max_body_size=settings.body_bytes_max,

@@ -3,6 +3,7 @@
 SignInFailed: WrongPin, WrongPassword    not this secret; `tries` left where they are counted
 PinLocked                                ten wrong tries; a teacher gives a new PIN
 ForeignOrigin                            another site's page tried to act in this one's name
+OtherPerson                              a shared phone: one pupil's words, another's session
 """
 
 from appliance.errors import Forbidden, SignInNeeded
@@ -38,3 +39,11 @@ class ForeignOrigin(Forbidden):
     code = "foreign-origin"
     title = "This came from another page"
     hint = "Open the school box's own page and do it from there."
+
+
+class OtherPerson(SignInNeeded):
+    """The words are one person's and the session another's; nothing was kept."""
+
+    code = "other-person"
+    title = "Somebody else is signed in on this phone"
+    hint = "Sign in again under your own name. What you wrote is kept on this phone."

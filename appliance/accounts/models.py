@@ -9,6 +9,9 @@ from appliance.access.models import NewPassword, SignInName
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$", description="e.g. sw-TZ")]
+# new: nobody's; asked: a district was asked for a lost box's school; pulling: the school
+# is coming back; take-over: it is here and needs somebody with a password; claimed.
+ClaimState = Literal["new", "asked", "pulling", "take-over", "claimed"]
 StaffRole = Literal["teacher", "school_admin"]
 
 
@@ -47,6 +50,20 @@ class Claimed(Struct, frozen=True, kw_only=True):
     node_id: UUID
     person_id: UUID
     recovery_code: str
+
+
+class RecoveryCode(Struct, frozen=True):
+    """Shown this once; it opens the sealed keys of this board."""
+
+    recovery_code: str
+
+
+class ClaimProgress(Struct, frozen=True):
+    """How far the box is, and who may take it over."""
+
+    state: ClaimState
+    school_name: str | None
+    admins: list["NamedPerson"]
 
 
 class NewPerson(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from appliance.accounts.models import NamedPerson, Person
+from appliance.accounts.models import ClaimProgress, ClaimState, NamedPerson, Person
+from appliance.accounts.names import name_key
 from appliance.database.reader import Reader
 from appliance.errors import NotFound
 
@@ -28,6 +29,11 @@ SELECT 1
   FROM credential
  WHERE kind = 'password'
  LIMIT 1
+"""
+
+HUB_ASKED: Final[LiteralString] = """
+SELECT 1
+  FROM hub_enrolment
 """
 
 SCHOOL_ADMINS: Final[LiteralString] = """
@@ -115,6 +121,22 @@ def is_claimed(db: Reader) -> bool:
     return identity(db) is not None and db.value(STAFF_EXIST) is not None
 
 
+def claim_state(db: Reader) -> ClaimState:
+    """How far this box is on its way to being a school's."""
+    if is_claimed(db):
+        return "claimed"
+    if identity(db) is not None:
+        return "take-over" if school_admins(db) else "pulling"
+    return "asked" if db.value(HUB_ASKED) is not None else "new"
+
+
+def claim_progress(db: Reader) -> ClaimProgress:
+    """What the claim page shows; administrators only while one of them must take over."""
+    state, known = claim_state(db), school(db)
+    admins = school_admins(db) if state == "take-over" else []
+    return ClaimProgress(state, known.name if known else None, admins)
+
+
 def school_admins(db: Reader) -> list[NamedPerson]:
     """The people who may take over a box that replaces a lost one."""
     return db.rows(NamedPerson, SCHOOL_ADMINS)
@@ -122,7 +144,8 @@ def school_admins(db: Reader) -> list[NamedPerson]:
 
 def people(db: Reader, school_id: UUID, *, tries_max: int) -> list[Person]:
     """Everybody of the school, by name."""
-    return db.rows(Person, PEOPLE, (school_id, PEOPLE_MAX, tries_max))
+    found = db.rows(Person, PEOPLE, (school_id, PEOPLE_MAX, tries_max))
+    return sorted(found, key=lambda person: name_key(person.display_name))
 
 
 def active_person(db: Reader, person_id: UUID) -> NamedPerson:

@@ -9,8 +9,16 @@ from litestar.params import JSONBody
 from appliance.access.commands import PIN_TRIES_MAX
 from appliance.access.models import Actor
 from appliance.accounts.claiming import Claiming
-from appliance.accounts.models import Claim, Claimed, Person
-from appliance.accounts.queries import people
+from appliance.accounts.models import (
+    Claim,
+    Claimed,
+    ClaimProgress,
+    Person,
+    RecoveryCode,
+    Replacement,
+    Takeover,
+)
+from appliance.accounts.queries import claim_progress, people
 from appliance.database.readers import Readers
 
 
@@ -18,6 +26,26 @@ from appliance.database.readers import Readers
 async def create_claim(data: JSONBody[Claim], claiming: NamedDependency[Claiming]) -> Claimed:
     """Make this box a school. The recovery code in the answer is shown this once."""
     return await claiming.claim(data)
+
+
+@get("/api/v1/claim", sync_to_thread=False)
+def get_claim(readers: NamedDependency[Readers]) -> ClaimProgress:
+    """How far this box is on its way to being a school's."""
+    return claim_progress(readers.here)
+
+
+@post("/api/v1/claim/replacement", status_code=201)
+async def create_replacement(
+    data: JSONBody[Replacement], claiming: NamedDependency[Claiming]
+) -> RecoveryCode:
+    """Ask the district for the school of a lost box."""
+    return RecoveryCode(await claiming.replace(data))
+
+
+@post("/api/v1/claim/take-over", status_code=204)
+async def create_takeover(data: JSONBody[Takeover], claiming: NamedDependency[Claiming]) -> None:
+    """Give an administrator of the school that came back a password here."""
+    await claiming.take_over(data)
 
 
 @get("/api/v1/people")
@@ -28,4 +56,4 @@ async def list_people(
     return await readers.read(people, actor.school_id, tries_max=PIN_TRIES_MAX)
 
 
-ROUTES: Final = (create_claim, list_people)
+ROUTES: Final = (get_claim, create_claim, create_replacement, create_takeover, list_people)

@@ -7,6 +7,7 @@ from appliance.access.commands import PIN_TRIES_MAX
 from appliance.access.models import Actor
 from appliance.access.queries import teaches_class
 from appliance.accounts.models import NamedPerson
+from appliance.accounts.names import name_key
 from appliance.classes.models import ClassGroup, ClassPage, ClassTeacher, Member
 from appliance.database.reader import Reader
 from appliance.errors import NotFound
@@ -127,7 +128,8 @@ def sign_in_classes(db: Reader, school_id: UUID) -> list[ClassGroup]:
 def sign_in_names(db: Reader, class_group_id: UUID) -> list[NamedPerson]:
     """The names of a class: the second tap. Raises NotFound."""
     class_group(db, class_group_id)
-    return db.rows(NamedPerson, SIGN_IN_NAMES, (class_group_id, MEMBERS_MAX))
+    names = db.rows(NamedPerson, SIGN_IN_NAMES, (class_group_id, MEMBERS_MAX))
+    return sorted(names, key=by_name)
 
 
 def classes_of(db: Reader, actor: Actor) -> list[ClassGroup]:
@@ -164,7 +166,13 @@ def class_page(db: Reader, actor: Actor, class_group_id: UUID) -> ClassPage:
 
 def members(db: Reader, class_group_id: UUID) -> list[Member]:
     """The pupils of a class, by name."""
-    return db.rows(Member, MEMBERS, (class_group_id, MEMBERS_MAX, PIN_TRIES_MAX))
+    found = db.rows(Member, MEMBERS, (class_group_id, MEMBERS_MAX, PIN_TRIES_MAX))
+    return sorted(found, key=by_name)
+
+
+def by_name(person: NamedPerson | Member) -> str:
+    """Sort as a person would: SQLite puts Á after Z."""
+    return name_key(person.display_name)
 
 
 def require_pupil_of(db: Reader, actor: Actor, person_id: UUID) -> None:
