@@ -40,11 +40,11 @@ from appliance.dependencies import DEPENDENCIES
 from appliance.discovery.announcer import Announcer
 from appliance.enrolments import pages as enrolments_pages
 from appliance.enrolments import routes as enrolments_routes
+from appliance.errors import SignInNeeded
 from appliance.grading import pages as grading_pages
 from appliance.grading import routes as grading_routes
 from appliance.home import pages as home_pages
 from appliance.home import routes as home_routes
-from appliance.errors import SignInNeeded
 from appliance.maintenance.jobs import Box
 from appliance.maintenance.runner import maintenance
 from appliance.problems import PROBLEM_HANDLERS

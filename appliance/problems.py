@@ -104,6 +104,13 @@ def answer_validation_error(
     return answer_darasa_error(request, refused)
 
 
+def answer_broken_text(
+    request: Request[Any, Any, Any], _error: UnicodeDecodeError
+) -> Response[Any]:
+    """Answer a body that is not UTF-8; the framework lets its decoder's error through."""
+    return answer_darasa_error(request, Invalid("the request body is not UTF-8"))
+
+
 def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what the framework refused: no such route, wrong method, bad parameter."""
     if error.status_code >= 500:
@@ -128,6 +135,7 @@ def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[An
 PROBLEM_HANDLERS: Final[ExceptionHandlersMap] = {
     DarasaError: answer_darasa_error,
     ValidationError: answer_validation_error,
+    UnicodeDecodeError: answer_broken_text,
     HTTPException: answer_http_exception,
     Exception: answer_bug,
 }

@@ -54,6 +54,12 @@ SELECT a.id, a.course_run_id, a.title, a.instructions, a.due_at_ms, a.points_max
    AND e.person_id = ?2
    AND e.state IN ('active', 'completed')
    AND e.deleted_at_ms IS NULL
+  JOIN course_run AS r
+    ON r.id = a.course_run_id
+  JOIN class_member AS k
+    ON k.class_group_id = r.class_group_id
+   AND k.person_id = e.person_id
+   AND k.deleted_at_ms IS NULL
  WHERE a.id = ?1
    AND a.deleted_at_ms IS NULL
 """

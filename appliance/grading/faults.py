@@ -3,11 +3,12 @@
 Conflict: GradeIdTaken      the id belongs to another mark
           MarkedMeanwhile   another teacher, or another hand-in, was first
 RuleViolation: TooManyPoints, NoMarkYet
+Invalid:  PointsUnreadable   the form only
 """
 
 from uuid import UUID
 
-from appliance.errors import Conflict, FieldError, RuleViolation
+from appliance.errors import Conflict, FieldError, Invalid, RuleViolation
 
 
 class GradeIdTaken(Conflict):
@@ -51,3 +52,14 @@ class NoMarkYet(RuleViolation):
     code = "no-mark-yet"
     title = "There is no mark to give back yet"
     hint = "Save points and a comment first."
+
+
+class PointsUnreadable(Invalid):
+    """What was typed is no number of points."""
+
+    code = "points-unreadable"
+    title = "The points are not a number"
+    hint = "Write a number such as 7 or 7.5."
+
+    def __init__(self, typed: str) -> None:
+        super().__init__(f"“{typed[:20]}” is no number of points")

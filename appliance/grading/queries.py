@@ -16,12 +16,18 @@ from appliance.submissions.rules import is_clock_sure, late_ms
 BOARD_LINES_MAX: Final = 500  # the largest class we heard of has 150
 GRADES_MAX: Final = 200  # of one submission
 
-# All pupils enrolled now and everybody who handed in, with the latest attempt and the
+# All pupils of the class now and everybody who handed in, with the latest attempt and the
 # latest mark of each: probes of (assessment, person, attempt) and (submission, seq).
 BOARD: Final[LiteralString] = """
 WITH pupil (person_id) AS (
      SELECT e.person_id
        FROM enrolment AS e
+       JOIN course_run AS r
+         ON r.id = e.course_run_id
+       JOIN class_member AS k
+         ON k.class_group_id = r.class_group_id
+        AND k.person_id = e.person_id
+        AND k.deleted_at_ms IS NULL
       WHERE e.course_run_id = ?2
         AND e.state IN ('active', 'completed')
         AND e.deleted_at_ms IS NULL

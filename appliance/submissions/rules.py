@@ -3,6 +3,7 @@
 import hashlib
 import unicodedata
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -45,6 +46,13 @@ def form_text(body: str) -> str:
 def content_hash(body: str) -> bytes:
     """SHA-256 of the text as kept."""
     return hashlib.sha256(body.encode()).digest()
+
+
+def sibling_id(revision_id: UUID, digest: bytes) -> UUID:
+    """Return the id for other words under a used id: the same words always get the same one."""
+    chance = int.from_bytes(hashlib.sha256(revision_id.bytes + digest).digest()[:8], "big")
+    high = revision_id.int >> 64
+    return UUID(int=high << 64 | 0b10 << 62 | chance >> 2)
 
 
 def is_clock_sure(clock_quality: int) -> bool:
