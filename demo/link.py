@@ -5,7 +5,6 @@ a lost antenna does, and refuses new ones until it is mended.
 """
 
 import asyncio
-from types import TracebackType
 from typing import Final, Self
 
 CHUNK_BYTES: Final = 65_536
@@ -26,9 +25,7 @@ class Link:
         await self.mend()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.cut()
 
     @property

@@ -196,7 +196,7 @@ class Teacher:
     async def _act(self, mark: ledger.Mark, path: str, body: dict[str, object]) -> int | None:
         self._book.sent_marks.add(mark.id)
         answer = (await self.phone.send_patiently("POST", path, body)).must(200, 201, 409)
-        if answer.status == 409:  # noqa: PLR2004 -- conflict: there are newer words on the desk
+        if answer.status == 409:  # there are newer words on the desk
             return None
         graded = answer.read(Graded)
         self._book.marks[mark.id] = ledger.Mark(mark.id, mark.submission_id, graded.grade.points_mp)

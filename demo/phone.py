@@ -6,7 +6,6 @@ programs they measure, and a full client library costs 4 ms of CPU a request.
 
 import asyncio
 import time
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -62,9 +61,7 @@ class Phone:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.hang_up()
 
     async def get(self, path: str, shape: type[T]) -> T:
@@ -112,7 +109,9 @@ class Phone:
             self._streams = None
 
     def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> bytes:
-        content = body if isinstance(body, bytes) else b"" if body is None else _encoder.encode(body)
+        content = body if isinstance(body, bytes) else _encoder.encode(body)
+        if body is None:
+            content = b""
         lines = [f"{method} {path} HTTP/1.1", f"host: {self.host}:{self.port}"]
         if self.cookies:
             lines.append("cookie: " + "; ".join(f"{k}={v}" for k, v in self.cookies.items()))
