@@ -39,7 +39,7 @@ def find_material(environ: Mapping[str, str], *, pupils: int) -> list[Material]:
     data = Path(environ.get(DATA_VARIABLE) or REAL_DATA)
     if (data / STUDENTS).is_file() and all((data / course).is_dir() for course in REAL_COURSES):
         return _real(data, pupils)
-    return _sample(pupils)
+    return sample_material(pupils)
 
 
 def _real(data: Path, pupils: int) -> list[Material]:
@@ -70,7 +70,8 @@ def _real(data: Path, pupils: int) -> list[Material]:
     ]
 
 
-def _sample(pupils: int) -> list[Material]:
+def sample_material(pupils: int) -> list[Material]:
+    """Return what the project brings itself."""
     return [
         Material(
             school_name=school_name,
