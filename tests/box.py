@@ -1,7 +1,6 @@
 """The whole box in a test: the real app over a copy of the school, and people signed in."""
 
 import secrets
-import shutil
 from contextlib import contextmanager
 
 from litestar.testing import TestClient
@@ -17,10 +16,9 @@ from tests.cast import NOW_MS
 
 
 @contextmanager
-def running_box(database, data_dir, *, clock=lambda: NOW_MS):
-    """Serve a copy of `database`; the client has no session."""
-    data_dir.mkdir(exist_ok=True)
-    shutil.copy(database, data_dir / "school.db")
+def running_box(database, *, clock=lambda: NOW_MS):
+    """Serve the folder of `database`; the client has no session."""
+    data_dir = database.parent
     (data_dir / "keys").mkdir()
     for name in (NODE_KEY, PIN_PEPPER, SEALING_KEY):
         (data_dir / "keys" / name).write_bytes(secrets.token_bytes(32))

@@ -66,7 +66,14 @@ GOOD = zipped({"a.md": b"text " * 100})
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no zip at all", GOOD[:-10], GOOD[: len(GOOD) // 2], GOOD[:60] + b"\xff" * 20 + GOOD[80:]]
+    "data",
+    [
+        b"",
+        b"no zip at all",
+        GOOD[:-10],
+        GOOD[: len(GOOD) // 2],
+        GOOD[:60] + b"\xff" * 20 + GOOD[80:],
+    ],
 )
 def test_what_cannot_be_read_is_one_plain_problem(data):
     with pytest.raises((BrokenArchive, TooLarge)):

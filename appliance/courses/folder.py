@@ -152,7 +152,7 @@ def _title(
         or (_text(index.settings, "title") if index else "")
         or " ".join("".join(filter(str.isprintable, name)).split())
         or LANGUAGES.get(folder, _words(folder))
-        or next((_lesson_title(path, page) for path, page in pages.items()), "")
+        or next((_lesson_title(page, _words(_stem(path))) for path, page in pages.items()), "")
     )
     return found[:TITLE_LENGTH_MAX]
 
@@ -262,13 +262,13 @@ def _place(
 
 
 def _lesson(path: str, page: Page, course_title: str) -> Lesson:
-    is_front = path == f"{INDEX}.md" and not _text(page.settings, "title")
-    title = (_first_heading(page.text) or course_title) if is_front else _lesson_title(path, page)
+    fallback = course_title if path == f"{INDEX}.md" else _words(_stem(path))
+    title = _lesson_title(page, fallback)
     return Lesson(path, title, split_sections(page.text, title))
 
 
-def _lesson_title(path: str, page: Page) -> str:
-    title = _text(page.settings, "title") or _first_heading(page.text) or _words(_stem(path))
+def _lesson_title(page: Page, fallback: str) -> str:
+    title = _text(page.settings, "title") or _first_heading(page.text) or fallback
     return title[:TITLE_LENGTH_MAX]
 
 

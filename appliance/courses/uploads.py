@@ -17,6 +17,7 @@ from appliance.archives import BrokenArchive, read_zip
 from appliance.courses.faults import EmptyCourse
 from appliance.courses.folder import CONFIG, PAGES
 from appliance.courses.models import SourceFolder
+from appliance.errors import Invalid
 
 UPLOAD_BYTES_MAX: Final = 16 << 20  # a course with its pictures; they are left out, not refused
 FILES_MAX: Final = 5_000
@@ -38,8 +39,7 @@ async def read_upload(request: Request[Any, Any, Any]) -> Upload:
         form = await request.form()
         uploads = [part for part in form.getall("files", []) if isinstance(part, UploadFile)]
         return await _from_form(uploads, name=str(form.get("name", "")))
-    folder = _FOLDER.decode(await request.body())
-    return Upload({file.path: file.text.encode() for file in folder.files}, folder.name)
+    return _from_json(await request.body())
 
 
 def pack(files: Mapping[str, bytes]) -> str:
@@ -59,6 +59,16 @@ def unpack(packed: str) -> dict[str, bytes]:
     except binascii.Error as error:
         raise BrokenArchive("the form was cut off; upload the folder again") from error
     return _from_zip(data)
+
+
+def _from_json(body: bytes) -> Upload:
+    try:
+        folder = _FOLDER.decode(body)
+        return Upload({file.path: file.text.encode() for file in folder.files}, folder.name)
+    except msgspec.ValidationError:
+        raise  # it names the field, and every route answers it alike
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise Invalid(f"the request body is not JSON: {error}") from error
 
 
 async def _from_form(uploads: list[UploadFile], *, name: str) -> Upload:

@@ -21,7 +21,7 @@ from appliance.courses.rendering import render, text_direction
         "<kbd><script>alert(1)</script></kbd>",
         "::: callout\n## <script>alert(1)</script>\nx\n:::",
         '::: "><script>alert(1)</script>\nx\n:::',
-        "```\"><script>alert(1)</script>\nx\n```",
+        '```"><script>alert(1)</script>\nx\n```',
         "&lt;script&gt;alert(1)&lt;/script&gt;",
     ],
 )
@@ -37,7 +37,10 @@ def test_nothing_that_runs_comes_through(spite):
 @pytest.mark.parametrize(
     ("written", "html"),
     [
-        ("[a](https://a.example/x)", '<a href="https://a.example/x" rel="noopener noreferrer">a</a>'),
+        (
+            "[a](https://a.example/x)",
+            '<a href="https://a.example/x" rel="noopener noreferrer">a</a>',
+        ),
         ("[a](#gauge)", '<a href="#gauge">a</a>'),
         (
             "[a](/learn/lessons/019ab697-e800-75a7-b61e-d2c48ee9d18e#b)",
@@ -57,9 +60,15 @@ def test_links_stay_where_they_lead_somewhere_and_words_stay_always(written, htm
 
 
 def test_boxes_are_called_by_what_they_are_for():
-    html = render(":::::: challenge\n\n## Slicing\n\nTry `a[1]`.\n\n::: solution\n\n## Solution\n\nb\n\n:::\n\n::::::\n\nafter")
-    assert '<aside class="block block-challenge">\n<p class="block-name">Try it: Slicing</p>' in html
-    assert "<details>\n<summary>Answer</summary>\n<p>b</p>\n</details>\n</aside>\n<p>after</p>" in html
+    html = render(
+        ":::::: challenge\n\n## Slicing\n\nTry `a[1]`.\n\n::: solution\n\n## Solution\n\nb\n\n:::\n\n::::::\n\nafter"
+    )
+    assert (
+        '<aside class="block block-challenge">\n<p class="block-name">Try it: Slicing</p>' in html
+    )
+    assert (
+        "<details>\n<summary>Answer</summary>\n<p>b</p>\n</details>\n</aside>\n<p>after</p>" in html
+    )
 
 
 def test_a_box_of_an_unknown_kind_is_a_plain_one():
@@ -85,7 +94,14 @@ def test_tables_are_tables():
 
 @pytest.mark.parametrize(
     ("text", "direction"),
-    [("Rain", "ltr"), ("1. نور", "rtl"), ("אור", "rtl"), ("123", "ltr"), ("", "ltr"), ("ዝናብ", "ltr")],
+    [
+        ("Rain", "ltr"),
+        ("1. نور", "rtl"),
+        ("אור", "rtl"),
+        ("123", "ltr"),
+        ("", "ltr"),
+        ("ዝናብ", "ltr"),
+    ],
 )
 def test_text_runs_the_way_its_letters_do(text, direction):
     assert text_direction(text) == direction

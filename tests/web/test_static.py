@@ -50,9 +50,10 @@ def test_text_is_compressed_once_and_pictures_never(client):
     raw = client.build_request("GET", "/static/darasa.css", headers={"accept-encoding": "gzip"})
     with client.stream("GET", raw.url, headers={"accept-encoding": "gzip"}) as answer:
         packed = b"".join(answer.iter_raw())
-    assert gzip.decompress(packed) == client.get(
-        "/static/darasa.css", headers={"accept-encoding": "identity"}
-    ).content
+    assert (
+        gzip.decompress(packed)
+        == client.get("/static/darasa.css", headers={"accept-encoding": "identity"}).content
+    )
     assert "content-encoding" not in client.get("/static/icon.png").headers
 
 

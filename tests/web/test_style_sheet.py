@@ -55,7 +55,9 @@ def colours(block):
 
 
 LIGHT = colours(CSS.split("@media")[0])
-DARK = LIGHT | colours(re.search(r"@media \(prefers-color-scheme: dark\) \{(.*?\})\s*\}", CSS, re.S)[1])
+DARK = LIGHT | colours(
+    re.search(r"@media \(prefers-color-scheme: dark\) \{(.*?\})\s*\}", CSS, re.DOTALL)[1]
+)
 
 
 def luminance(colour):
@@ -110,7 +112,9 @@ def test_nothing_is_used_that_chrome_61_cannot_read(newer):
 
 
 def test_left_and_right_are_mirrored_for_arabic():
-    sided = re.findall(r"^(\.[^{]*?)\{[^}]*(?:margin|padding|border)-(?:left|right):", CSS, re.M)
+    sided = re.findall(
+        r"^(\.[^{]*?)\{[^}]*(?:margin|padding|border)-(?:left|right):", CSS, re.MULTILINE
+    )
     mirrored = " ".join(re.findall(r'\[dir="rtl"\][^{]*', CSS))
     symmetric = {".card > .list-plain", ".card > .list-plain .list-link"}
     for selector in sided:
@@ -124,4 +128,6 @@ def test_pages_carry_no_inline_style_or_script():
     assert templates
     for template in templates:
         text = template.read_text(encoding="utf-8")
-        assert not re.search(r"\sstyle=|<style|\son[a-z]+=\"|<script(?![^>]*\ssrc=)", text), template
+        assert not re.search(r"\sstyle=|<style|\son[a-z]+=\"|<script(?![^>]*\ssrc=)", text), (
+            template
+        )
