@@ -61,7 +61,8 @@ def test_links_stay_where_they_lead_somewhere_and_words_stay_always(written, htm
 
 def test_boxes_are_called_by_what_they_are_for():
     html = render(
-        ":::::: challenge\n\n## Slicing\n\nTry `a[1]`.\n\n::: solution\n\n## Solution\n\nb\n\n:::\n\n::::::\n\nafter"
+        ":::::: challenge\n\n## Slicing\n\nTry `a[1]`.\n\n"
+        "::: solution\n\n## Solution\n\nb\n\n:::\n\n::::::\n\nafter"
     )
     assert (
         '<aside class="block block-challenge">\n<p class="block-name">Try it: Slicing</p>' in html

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from appliance.enrolments.commands import start_run
+from appliance.enrolments.models import NewRun
 from appliance.errors import Conflict, NotFound
 from appliance.progress.commands import keep_facts
 from appliance.progress.models import FACTS_MAX, ProgressFact
@@ -109,8 +111,8 @@ def test_another_pupils_id_or_enrolment_is_not_found(report, write, school, read
 def test_a_section_of_another_course_is_not_found(write, school, writer, reading):
     other = {"a.md": b"# Other\n\nText\n"}
     elsewhere = reads_rain(writer, school, other | {"config.yaml": b"title: Other"})
+    fact = ProgressFact(new_id(), reading.amina, elsewhere.sections[0], 100, 5)
     with pytest.raises(NotFound):
-        fact = ProgressFact(new_id(), reading.amina, elsewhere.sections[0], 100, 5)
         write(keep_facts, school.amina, [fact])
 
 
@@ -177,9 +179,6 @@ def test_a_class_is_shown_to_nobody_else(db, school, reading, who):
 
 
 def test_a_second_class_that_reads_the_same_does_not_leak_in(writer, report, db, school, reading):
-    from appliance.enrolments.commands import start_run  # noqa: PLC0415
-    from appliance.enrolments.models import NewRun  # noqa: PLC0415
-
     wanted = NewRun(class_group_id=school.west, course_version_id=reading.course_version_id)
     west = writer.write_blocking(start_run, school.school_id, school.baraka, wanted, now_ms=NOW_MS)
     report((0, 100))
