@@ -511,7 +511,7 @@ CREATE TABLE sync_conflict (
     id         uuid   NOT NULL,
     tbl        bigint NOT NULL,
     pk         uuid   NOT NULL,
-    -- msgpack array of values in the registry's order.
+    -- msgpack map of column to value.
     image      bytea  NOT NULL,
     row_hash   bytea  NOT NULL,
     src_epoch  uuid   NOT NULL,

@@ -53,10 +53,18 @@ async def open_pools(settings: HubSettings) -> Pools:
 
 @asynccontextmanager
 async def scoped(
-    pool: LinkPool, *, school_id: UUID | None = None, district_id: UUID | None = None
+    pool: LinkPool,
+    *,
+    school_id: UUID | None = None,
+    district_id: UUID | None = None,
+    at_one_moment: bool = False,
 ) -> AsyncIterator[Link]:
-    """Open a transaction that sees `school_id`'s rows, and reads what its district may read."""
-    async with pool.acquire() as connection, connection.transaction():
+    """Open a transaction that sees `school_id`'s rows, and reads what its district may read.
+
+    `at_one_moment`: all its statements see one state of the database.
+    """
+    isolation = "repeatable_read" if at_one_moment else "read_committed"
+    async with pool.acquire() as connection, connection.transaction(isolation=isolation):
         await set_scope(connection, school_id=school_id, district_id=district_id)
         yield connection
 
@@ -69,7 +77,7 @@ async def set_scope(
 
 
 async def row(connection: Link, shape: type[Row], sql: LiteralString, *args: Any) -> Row | None:
-    """Return the one row as `shape`, filled positionally."""
+    """Return the one row as `shape`, filled by column name."""
     found = await connection.fetchrow(sql, *args)
     return None if found is None else _as(shape, found)
 
@@ -80,8 +88,7 @@ async def rows(connection: Link, shape: type[Row], sql: LiteralString, *args: An
 
 
 def _as(shape: type[Row], found: asyncpg.Record) -> Row:
-    assert tuple(found.keys()) == shape.__struct_fields__, (shape, tuple(found.keys()))
-    return shape(*found)
+    return shape(**dict(found))
 
 
 async def _pool(settings: HubSettings, dsn: str, role: str, connections_max: int) -> LinkPool:

@@ -9,6 +9,8 @@ TokenUsed                    it was another box's; one token enrols one box
 SchoolTaken                  the school already has a box; replacing it is another token
 NodeUnknown, NodeRevoked     who sends is not, or no longer, one of this district's boxes
 BadSignature                 the words are not signed by the key they should be
+CorruptSegment               damaged on the way, or sealed wrongly
+ChainBroken                  a segment that does not continue what is here
 WrongSchool                  a segment that is not from the box that brings it
 WrongClaimCode               not what the hub's console shows
 AlreadyClaimed               the district exists already
@@ -113,6 +115,28 @@ class WrongSchool(Forbidden):
     code = "wrong-school"
     title = "This is not the work of this box"
     hint = "Nothing was kept. Send each segment from the box that sealed it."
+
+
+class CorruptSegment(DarasaError):
+    """The bytes are not a whole, readable segment. Nothing was kept, nothing acknowledged."""
+
+    code = "segment-corrupt"
+    status = 400
+    title = "The segment is damaged"
+    hint = "Send it again. If it stays so, the box's own copy is damaged."
+
+
+class ChainBroken(Conflict):
+    """The segment does not continue what this hub holds; the box says hello and is told."""
+
+    code = "chain-broken"
+    title = "This does not continue what the district has"
+    hint = "Say hello; the answer tells where the district stands."
+
+    def __init__(self, n: int, *, received_n: int, received_hash: bytes) -> None:
+        super().__init__(f"segment {n} does not continue segment {received_n}")
+        self.received_n = received_n
+        self.received_hash = received_hash
 
 
 class WrongClaimCode(Forbidden):

@@ -61,6 +61,12 @@ def claim_code(path: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
+def spoken(code: str) -> str:
+    """Write a code as it is read out: two groups."""
+    middle = len(code) // 2
+    return f"{code[:middle]}-{code[middle:]}"
+
+
 def is_claim_code(path: Path, given: str) -> bool:
     """Compare, whatever spaces, dashes and case a person types."""
     letters = "".join(letter for letter in given.upper() if letter in RECEIPT_LETTERS)

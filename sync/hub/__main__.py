@@ -1,0 +1,79 @@
+"""`darasa-hub`: serve the district."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+
+from appliance.clock import system_clock
+from appliance.errors import DarasaError
+from sync.hub.keys import claim_code, spoken
+from sync.hub.migrate import migrate
+from sync.hub.settings import HubSettings, load_settings
+
+FAILED: Final = 1
+
+
+def main() -> None:
+    """Run one command; a refusal is one sentence and a hint, not a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command in `words` and return the exit status."""
+    told = _parser().parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    try:
+        told.command(load_settings(os.environ))
+    except DarasaError as error:
+        print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
+        return FAILED
+    except (OSError, asyncpg.PostgresError) as error:
+        print(f"PostgreSQL or the machine refused: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _serve(settings: HubSettings) -> None:
+    # Here and not above: `migrate` and `claim-code` need none of the server.
+    from sync.hub.server import serve  # noqa: PLC0415
+
+    serve(settings)
+
+
+def _migrate(settings: HubSettings) -> None:
+    run_now = asyncio.run(migrate(settings.dsn, system_clock))
+    for migration in run_now:
+        print(f"applied {migration.number:04} {migration.name}")
+    if not run_now:
+        print("nothing to do")
+
+
+def _claim_code(settings: HubSettings) -> None:
+    if settings.claim_file.exists():
+        print(spoken(claim_code(settings.claim_file)))
+    else:
+        print("There is no claim code: the hub was claimed, or has not been started yet.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="darasa-hub", description="Serve the district. Settings: DARASA_HUB_* variables."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, call, words in (
+        ("serve", _serve, "serve the district; without one, print a claim code"),
+        ("migrate", _migrate, "make the roles and bring the database to this release"),
+        ("claim-code", _claim_code, "print the code that makes the first administrator"),
+    ):
+        commands.add_parser(name, help=words, description=words).set_defaults(command=call)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""create_app: the only module that knows every part of the hub."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.response import Redirect
+from litestar.types import ExceptionHandlersMap
+
+from appliance.access.headers import set_headers
+from appliance.access.limits import GuessLimit
+from appliance.access.origin import OwnOriginOnly
+from appliance.access.passwords import PasswordHasher
+from appliance.clock import Clock, system_clock
+from appliance.errors import SignInNeeded
+from appliance.problems import (
+    PROBLEM_HANDLERS,
+    PROBLEM_JSON,
+    answer_darasa_error,
+    problem_of,
+    wants_page,
+)
+from appliance.web import static
+from appliance.web.static import COMPRESSION
+from appliance.web.templates import template_config
+from sync.hub import openapi, telemetry
+from sync.hub.accounts import pages as accounts_pages
+from sync.hub.accounts import routes as accounts_routes
+from sync.hub.accounts.models import Visitor
+from sync.hub.database import open_pools, scoped
+from sync.hub.faults import ChainBroken
+from sync.hub.fleet import pages as fleet_pages
+from sync.hub.fleet import routes as fleet_routes
+from sync.hub.identity import require_identity
+from sync.hub.intake import routes as intake_routes
+from sync.hub.intake.gate import Gate
+from sync.hub.intake.nodes import Challenges, NodeClaim
+from sync.hub.keys import claim_code, load_key
+from sync.hub.migrate import require_schema
+from sync.hub.policy import enforce_policy, require_complete_policy
+from sync.hub.reports import pages as reports_pages
+from sync.hub.reports import routes as reports_routes
+from sync.hub.running import Hub
+from sync.hub.settings import HubSettings
+
+APP_VERSION: Final = version("darasa")
+FORM_BYTES_MAX: Final = 64 << 10  # the largest form of the hub's pages is 2 KB
+TEMPLATES: Final = Path(__file__).parents[1]
+
+ROUTES: Final = (
+    *static.ROUTES,
+    *telemetry.ROUTES,
+    *openapi.ROUTES,
+    *accounts_pages.ROUTES,
+    *accounts_routes.ROUTES,
+    *fleet_pages.ROUTES,
+    *fleet_routes.ROUTES,
+    *reports_pages.ROUTES,
+    *reports_routes.ROUTES,
+    *intake_routes.ROUTES,
+)
+
+
+def create_app(settings: HubSettings, *, clock: Clock = system_clock) -> Litestar:
+    """Put the parts together. The database is connected when the app starts."""
+    app = Litestar(
+        route_handlers=ROUTES,
+        lifespan=[_running],
+        state=State({"settings": settings, "clock": clock}),
+        dependencies=DEPENDENCIES,
+        guards=[enforce_policy],
+        middleware=[OwnOriginOnly()],
+        before_send=[set_headers],
+        exception_handlers=HANDLERS,
+        template_config=template_config([TEMPLATES]),
+        compression_config=COMPRESSION,
+        request_max_body_size=FORM_BYTES_MAX,
+        openapi_config=OpenAPIConfig(
+            title="Darasa hub", version=APP_VERSION, openapi_router=None, render_plugins=()
+        ),
+        logging_config=None,
+    )
+    require_complete_policy(app)
+    return app
+
+
+@asynccontextmanager
+async def _running(app: Litestar) -> AsyncIterator[None]:
+    """Everything with a connection or a thread lives exactly as long as the app.
+
+    Raises NotReady when the database is not migrated or not this hub's.
+    """
+    settings: HubSettings = app.state.settings
+    clock: Clock = app.state.clock
+    key = load_key(settings.key_file)
+    async with AsyncExitStack() as stack:
+        pools = await open_pools(settings)
+        stack.push_async_callback(pools.close)
+        async with pools.web.acquire() as connection:
+            await require_schema(connection)
+        async with scoped(pools.web) as link:
+            who = await require_identity(link, key, now_ms=clock())
+        if who.district_id is None:
+            claim_code(settings.claim_file)
+        hasher = stack.enter_context(closing(PasswordHasher()))
+        app.state.challenges = Challenges(key)
+        app.state.hub = Hub(
+            settings=settings,
+            clock=clock,
+            pools=pools,
+            key=key,
+            hub_id=who.hub_id,
+            gate=Gate(settings.ingest_at_once),
+            hasher=hasher,
+            guesses=GuessLimit(),
+            app_version=APP_VERSION,
+        )
+        yield
+
+
+def provide_hub(state: State) -> Hub:
+    """What this hub is made of."""
+    found: Hub = state.hub
+    return found
+
+
+def provide_challenges(state: State) -> Challenges:
+    """The challenges given out."""
+    found: Challenges = state.challenges
+    return found
+
+
+def provide_visitor(request: Request[Any, Any, Any]) -> Visitor:
+    """Whoever is signed in; the policy has looked."""
+    found: Visitor = request.scope["user"]
+    return found
+
+
+def provide_claim(request: Request[Any, Any, Any]) -> NodeClaim:
+    """Whichever box asks; the policy has looked."""
+    found: NodeClaim = request.scope["auth"]
+    return found
+
+
+DEPENDENCIES: Final = {
+    "hub": Provide(provide_hub, sync_to_thread=False),
+    "challenges": Provide(provide_challenges, sync_to_thread=False),
+    "visitor": Provide(provide_visitor, sync_to_thread=False),
+    "claim": Provide(provide_claim, sync_to_thread=False),
+}
+
+
+def answer_sign_in_needed(request: Request[Any, Any, Any], error: SignInNeeded) -> Response[Any]:
+    """Lead a person to the form and back; tell everybody else."""
+    if wants_page(request) and request.method == "GET":
+        return Redirect(f"/sign-in?next={quote(request.url.path, safe='')}", status_code=303)
+    return answer_darasa_error(request, error)
+
+
+def answer_chain_broken(_request: Request[Any, Any, Any], error: ChainBroken) -> Response[Any]:
+    """Tell where the hub stands in members of the problem, as sync/protocol.py says."""
+    stand = {"received_n": error.received_n, "received_hash": error.received_hash.hex()}
+    body = msgspec.to_builtins(problem_of(error)) | stand
+    return Response(body, status_code=error.status, media_type=PROBLEM_JSON)
+
+
+HANDLERS: Final[ExceptionHandlersMap] = {
+    **PROBLEM_HANDLERS,
+    SignInNeeded: answer_sign_in_needed,
+    ChainBroken: answer_chain_broken,
+}

@@ -1,0 +1,220 @@
+"""Taking in one segment: checked, placed, kept as it came, merged; all of it or nothing.
+
+Safe to repeat: a box that lost our answer sends the same bytes again and gets the same
+answer. What is acknowledged is committed, with the raw segment beside the rows.
+"""
+
+import asyncio
+from typing import Final, LiteralString
+from uuid import UUID
+
+from msgspec import Struct
+
+from appliance.errors import Invalid, TooLarge
+from sync.core.columns import Rows
+from sync.core.hub import Arrival, Position, judge_segment
+from sync.core.segment import (
+    Segment,
+    SegmentCorrupt,
+    SegmentRefused,
+    SegmentTooLarge,
+    SignatureWrong,
+    check_signature,
+    open_body,
+    read_segment,
+)
+from sync.hub.database import Link, row, scoped
+from sync.hub.faults import BadSignature, ChainBroken, CorruptSegment, WrongSchool
+from sync.hub.identity import Identity, identity
+from sync.hub.intake.merging import Merging, Tally, merge_segment
+from sync.hub.intake.nodes import Node, NodeClaim, node_of
+from sync.hub.intake.receipts import SchoolLog, lock_school, sign_receipt, subject_of
+from sync.hub.running import Hub
+from sync.protocol import SegmentAnswer, StreamPosition, genesis, next_log_hash
+
+POSITION: Final[LiteralString] = """
+SELECT s.lane, s.received_n, s.received_hash, s.applied_n
+  FROM sync_stream AS s
+ WHERE s.school_id = $1
+   AND s.node_id   = $2
+   AND s.epoch     = $3
+   AND s.lane      = $4
+"""
+
+HASH_AT: Final[LiteralString] = """
+SELECT i.hash
+  FROM sync_inbox AS i
+ WHERE i.school_id = $1
+   AND i.node_id   = $2
+   AND i.epoch     = $3
+   AND i.lane      = $4
+   AND i.n         = $5
+"""
+
+# Compare-and-swap, although the school is locked: a position that moved must never be set.
+ADVANCE: Final[LiteralString] = """
+INSERT INTO sync_stream AS s (school_id, node_id, epoch, lane, received_n, received_hash,
+                              applied_n, received_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $5, $8)
+    ON CONFLICT (school_id, node_id, epoch, lane) DO UPDATE
+   SET received_n     = excluded.received_n,
+       received_hash  = excluded.received_hash,
+       applied_n      = excluded.applied_n,
+       received_at_ms = excluded.received_at_ms
+ WHERE s.received_n    = $5 - 1
+   AND s.received_hash = $7
+"""
+
+KEEP_RAW: Final[LiteralString] = """
+INSERT INTO sync_inbox (school_id, node_id, epoch, lane, n, hash, raw, log_no, log_hash, rows,
+                        inserted, updated, superseded, conflict, duplicate, quarantined,
+                        received_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+"""
+
+MOVE_SCHOOL: Final[LiteralString] = """
+UPDATE school_sync
+   SET change_no = $2,
+       log_no    = $3,
+       log_hash  = $4
+ WHERE school_id = $1
+"""
+
+MOVE_FEED: Final[LiteralString] = """
+INSERT INTO sync_feed_head (school_id, src_epoch, max_change_no)
+VALUES ($1, $2, $3)
+    ON CONFLICT (school_id, src_epoch) DO UPDATE
+   SET max_change_no = excluded.max_change_no
+"""
+
+
+class Address(Struct, frozen=True):
+    """What the URL says a segment is."""
+
+    node_id: UUID
+    epoch: UUID
+    lane: int
+    n: int
+
+
+async def accept_segment(
+    hub: Hub, claim: NodeClaim, address: Address, payload: bytes
+) -> SegmentAnswer:
+    """Keep and merge a segment.
+
+    Raises CorruptSegment, TooLarge, BadSignature, WrongSchool, ChainBroken, Busy.
+    """
+    segment = _read(payload)
+    _require_own(segment, claim, address)
+    async with hub.gate.passage(), scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+        node = await node_of(link, claim)
+        who = await identity(link)
+        blocks = await asyncio.to_thread(_open, segment, node, who)
+        return await _place(hub, link, who, segment, blocks, payload)
+
+
+def _read(payload: bytes) -> Segment:
+    try:
+        return read_segment(payload)
+    except SegmentTooLarge as error:
+        raise TooLarge(str(error)) from error
+    except SegmentCorrupt as error:
+        raise CorruptSegment(str(error)) from error
+
+
+def _require_own(segment: Segment, claim: NodeClaim, address: Address) -> None:
+    header = segment.header
+    if (header.school_id, header.node_id) != (claim.school_id, claim.node_id):
+        raise WrongSchool(f"segment {header.n} is of another school or node")
+    if (header.node_id, header.epoch, header.lane, header.n) != (
+        address.node_id,
+        address.epoch,
+        address.lane,
+        address.n,
+    ):
+        raise Invalid("the address names another segment than the one that was sent")
+
+
+def _open(segment: Segment, node: Node, who: Identity) -> list[Rows]:
+    """Verify and unpack; 10-50 ms for a full segment, hence on a thread."""
+    if segment.header.hub_id != who.hub_id:
+        raise WrongSchool(f"segment {segment.header.n} was sealed for another hub")
+    try:
+        check_signature(segment, node.node_key)
+        return open_body(segment)
+    except SignatureWrong as error:
+        raise BadSignature(str(error)) from error
+    except SegmentRefused as error:
+        raise CorruptSegment(str(error)) from error
+
+
+async def _place(
+    hub: Hub, link: Link, who: Identity, segment: Segment, blocks: list[Rows], payload: bytes
+) -> SegmentAnswer:
+    header, now_ms = segment.header, hub.clock()
+    log = await lock_school(link, header.school_id)
+    at = await position(link, who, header.school_id, header.node_id, header.epoch, header.lane)
+    arrival = judge_segment(
+        header,
+        segment.hash,
+        Position(at.received_n, at.received_hash),
+        await _hash_at(link, segment) if header.n <= at.received_n else None,
+    )
+    if arrival is Arrival.BROKEN:
+        raise ChainBroken(header.n, received_n=at.received_n, received_hash=at.received_hash)
+    if arrival is Arrival.NEXT:
+        merging = Merging(header, log.change_no, now_ms, Tally())
+        await merge_segment(link, merging, blocks)
+        at, log = await _advance(link, segment, payload, merging, log)
+    receipt = sign_receipt(hub.key, who, subject_of(header), at, log, now_ms=now_ms)
+    return SegmentAnswer(
+        received_n=at.received_n,
+        received_hash=at.received_hash,
+        applied_n=at.applied_n,
+        incarnation=who.incarnation,
+        receipt=receipt,
+    )
+
+
+async def position(
+    link: Link, who: Identity, school_id: UUID, node_id: UUID, epoch: UUID, lane: int
+) -> StreamPosition:
+    """Where a stream stands; a stream never seen stands at its genesis."""
+    found = await row(link, StreamPosition, POSITION, school_id, node_id, epoch, lane)
+    if found is not None:
+        return found
+    start = genesis(who.hub_id, node_id, epoch, lane)
+    return StreamPosition(lane=lane, received_n=0, received_hash=start, applied_n=0)
+
+
+async def _hash_at(link: Link, segment: Segment) -> bytes | None:
+    header = segment.header
+    found: bytes | None = await link.fetchval(
+        HASH_AT, header.school_id, header.node_id, header.epoch, header.lane, header.n
+    )
+    return found
+
+
+async def _advance(
+    link: Link, segment: Segment, payload: bytes, merging: Merging, log: SchoolLog
+) -> tuple[StreamPosition, SchoolLog]:
+    header = segment.header
+    log = SchoolLog(merging.change_no, log.log_no + 1, next_log_hash(log.log_hash, segment.hash))
+    stream = (header.school_id, header.node_id, header.epoch, header.lane)
+    moved = await link.execute(
+        ADVANCE, *stream, header.n, segment.hash, header.prev_hash, merging.now_ms
+    )
+    assert moved == "INSERT 0 1", f"stream {stream} moved under the school's lock"
+    counts = tuple(getattr(merging.tally, name) for name in Tally.__struct_fields__)
+    await link.execute(
+        KEEP_RAW,
+        *(*stream, header.n, segment.hash, payload, log.log_no, log.log_hash, header.rows),
+        *(*counts, merging.now_ms),
+    )
+    await link.execute(MOVE_SCHOOL, header.school_id, log.change_no, log.log_no, log.log_hash)
+    if merging.has_changed:
+        await link.execute(MOVE_FEED, header.school_id, header.epoch, log.change_no)
+    at = StreamPosition(
+        lane=header.lane, received_n=header.n, received_hash=segment.hash, applied_n=header.n
+    )
+    return at, log

@@ -1,0 +1,183 @@
+"""Where both stand: asked by a box before it sends, answered and signed by the hub.
+
+The hub is the authority on how far it has received. Hello is also how the district knows
+that a school is alive and how much waits there.
+"""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from msgspec import Struct, structs
+
+from sync.core.hub import has_rows_to_pull
+from sync.hub.database import Link, rows, scoped
+from sync.hub.faults import WrongSchool
+from sync.hub.identity import identity
+from sync.hub.intake.accepting import position
+from sync.hub.intake.nodes import NodeClaim, node_of
+from sync.hub.intake.receipts import Subject, lock_school, notice_rollback, sign_receipt
+from sync.hub.running import Hub
+from sync.protocol import (
+    EXCEPTIONS_MAX,
+    Hello,
+    HelloRequest,
+    RowException,
+    SignedHello,
+    encode,
+    hello_message,
+)
+from sync.registry import TABLE, TABLES
+
+RECEIPT_BEARING: Final = [table.number for table in TABLES if table.has_receipt]
+
+
+class FeedHead(Struct, frozen=True):
+    """The newest change of one epoch."""
+
+    src_epoch: UUID
+    max_change_no: int
+
+
+class PutAside(Struct, frozen=True):
+    """A row in quarantine."""
+
+    tbl: str
+    pk: UUID
+    reason: str
+
+
+class Loser(Struct, frozen=True):
+    """A row two epochs disagree on."""
+
+    tbl: int
+    pk: UUID
+
+
+FEED_HEADS: Final[LiteralString] = """
+SELECT f.src_epoch, f.max_change_no
+  FROM sync_feed_head AS f
+ WHERE f.school_id = $1
+"""
+
+QUARANTINED: Final[LiteralString] = """
+SELECT DISTINCT ON (q.tbl, q.pk) q.tbl, q.pk, q.reason
+  FROM sync_quarantine AS q
+ WHERE q.school_id = $1
+   AND q.resolved_at_ms IS NULL
+   AND q.pk IS NOT NULL
+ ORDER BY q.tbl, q.pk
+ LIMIT $2
+"""
+
+# Only rows somebody holds a receipt for: a hand-in with two images is not simply "safe".
+CONFLICTING: Final[LiteralString] = """
+SELECT DISTINCT c.tbl, c.pk
+  FROM sync_conflict AS c
+ WHERE c.school_id = $1
+   AND c.tbl       = ANY($2::bigint[])
+ ORDER BY c.tbl, c.pk
+ LIMIT $3
+"""
+
+TOUCH_NODE: Final[LiteralString] = """
+UPDATE node
+   SET contact_at_ms   = $3,
+       epoch           = $4,
+       waiting         = $5,
+       oldest_since_ms = $6,
+       app_version     = $7,
+       schema_version  = $8,
+       clock_offset_ms = $9,
+       clock_quality   = $10
+ WHERE school_id = $1
+   AND id        = $2
+"""
+
+TOUCH_EPOCH: Final[LiteralString] = """
+INSERT INTO node_epoch (school_id, node_id, epoch, first_at_ms, last_at_ms)
+VALUES ($1, $2, $3, $4, $4)
+    ON CONFLICT (school_id, node_id, epoch) DO UPDATE
+   SET last_at_ms = greatest(node_epoch.last_at_ms, excluded.last_at_ms)
+"""
+
+
+async def answer_hello(hub: Hub, claim: NodeClaim, request: HelloRequest) -> SignedHello:
+    """Say where the hub stands in each lane asked about. Raises WrongSchool, BadSignature."""
+    if request.node_id != claim.node_id:
+        raise WrongSchool(f"node {claim.node_id} says hello for {request.node_id}")
+    async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+        await node_of(link, claim)
+        await _note_contact(link, claim, request, now_ms=hub.clock())
+        hello = await _hello(hub, link, claim, request)
+    body = encode(hello)
+    return SignedHello(body=body, signature=hub.key.sign(hello_message(body)))
+
+
+async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) -> Hello:
+    school_id, now_ms = claim.school_id, hub.clock()
+    log = await lock_school(link, school_id)
+    before = await identity(link)
+    incarnation = await notice_rollback(link, before, school_id, request.receipt, now_ms=now_ms)
+    who = structs.replace(before, incarnation=incarnation)
+    streams = [
+        await position(link, who, school_id, claim.node_id, request.epoch, stream.lane)
+        for stream in request.streams
+    ]
+    subject = Subject(school_id, claim.node_id, request.epoch)
+    return Hello(
+        node_id=claim.node_id,
+        epoch=request.epoch,
+        streams=streams,
+        incarnation=incarnation,
+        pull=await _is_to_pull(link, school_id, request, incarnation),
+        exceptions=await row_exceptions(link, school_id),
+        hub_time_ms=now_ms,
+        receipt=sign_receipt(hub.key, who, subject, streams[0], log, now_ms=now_ms)
+        if streams
+        else None,
+        nonce=request.nonce,
+    )
+
+
+async def _is_to_pull(
+    link: Link, school_id: UUID, request: HelloRequest, incarnation: UUID
+) -> bool:
+    """A cursor of another incarnation counts changes that may never have been here."""
+    heads = await rows(link, FeedHead, FEED_HEADS, school_id)
+    cursor = request.self_cursor if request.incarnation == incarnation else 0
+    return has_rows_to_pull(
+        {head.src_epoch: head.max_change_no for head in heads}, request.epoch, cursor
+    )
+
+
+async def row_exceptions(link: Link, school_id: UUID) -> list[RowException]:
+    """List the rows this hub has put aside, those with a receipt first."""
+    losers = await rows(link, Loser, CONFLICTING, school_id, RECEIPT_BEARING, EXCEPTIONS_MAX)
+    aside = await rows(link, PutAside, QUARANTINED, school_id, EXCEPTIONS_MAX)
+    found = [RowException(tbl=it.tbl, pk=it.pk.bytes, reason="conflict") for it in losers]
+    found += [
+        RowException(tbl=TABLE[it.tbl].number, pk=it.pk.bytes, reason=f"quarantined: {it.reason}")
+        for it in aside
+        if it.tbl in TABLE
+    ]
+    found.sort(key=lambda exception: exception.tbl not in RECEIPT_BEARING)
+    return found[:EXCEPTIONS_MAX]
+
+
+async def _note_contact(
+    link: Link, claim: NodeClaim, request: HelloRequest, *, now_ms: int
+) -> None:
+    await link.execute(
+        TOUCH_NODE,
+        claim.school_id,
+        claim.node_id,
+        now_ms,
+        request.epoch,
+        request.backlog.waiting,
+        request.backlog.oldest_since_ms,
+        request.app_version,
+        request.schema_version,
+        request.clock_ms - now_ms,
+        request.clock_quality,
+    )
+    await link.execute(TOUCH_EPOCH, claim.school_id, claim.node_id, request.epoch, now_ms)

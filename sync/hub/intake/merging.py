@@ -1,0 +1,215 @@
+"""Merging a segment's rows: sets in savepoints, and every row accounted for.
+
+A row that PostgreSQL will not take fails its set; the set is cut in halves until that row
+stands alone and is put aside. The others are merged; the stream goes on.
+"""
+
+from typing import Any, Final, LiteralString, cast
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from appliance.ids import uuid7
+from sync.core.columns import Rows
+from sync.hub.database import Link
+from sync.hub.intake.staging import Batch, Refused, sort_rows
+from sync.hub.intake.statements import STATEMENTS, Statements
+from sync.projections import POSTGRES_SECTION_PROGRESS
+from sync.protocol import SegmentHeader
+from sync.registry import Table
+
+REASON_CHARS_MAX: Final = 200  # what PostgreSQL says may quote a whole row
+
+KEEP_ASIDE: Final[LiteralString] = """
+INSERT INTO sync_quarantine (school_id, id, node_id, epoch, lane, n, tbl, pk, image, reason,
+                             first_at_ms)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+ WHERE NOT EXISTS (SELECT 1
+                     FROM sync_quarantine AS q
+                    WHERE q.school_id = $1
+                      AND q.tbl       = $7
+                      AND q.pk IS NOT DISTINCT FROM $8
+                      AND q.image     = $9
+                      AND q.resolved_at_ms IS NULL)
+"""
+
+# A node that sends everything again under a new epoch makes no second copy.
+KEEP_LOSER: Final[LiteralString] = """
+INSERT INTO sync_conflict (school_id, id, tbl, pk, image, row_hash, src_epoch, kept_at_ms)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8
+ WHERE NOT EXISTS (SELECT 1
+                     FROM sync_conflict AS c
+                    WHERE c.school_id = $1
+                      AND c.tbl       = $3
+                      AND c.pk        = $4
+                      AND c.row_hash  = $6)
+"""
+
+_encode: Final = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+
+
+class Tally(Struct):
+    """What became of a segment's rows; together they are the rows it brought."""
+
+    inserted: int = 0
+    updated: int = 0
+    superseded: int = 0
+    conflict: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Every row, whatever became of it."""
+        return sum(msgspec.structs.astuple(self))
+
+    def add(self, other: "Tally") -> None:
+        """Count another set's rows."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Merging(Struct):
+    """One segment on its way into the tables. `change_no` is the last number given out."""
+
+    header: SegmentHeader
+    change_no: int
+    now_ms: int
+    tally: Tally
+
+    @property
+    def school_id(self) -> UUID:
+        """Whose rows these are."""
+        return self.header.school_id
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether there may be something for another epoch to pull; never for duplicates."""
+        return self.tally.inserted + self.tally.updated + self.tally.conflict > 0
+
+
+async def merge_segment(connection: Link, merging: Merging, blocks: list[Rows]) -> None:
+    """Merge all rows, or put aside those that cannot be. Under the school's lock."""
+    for block in blocks:
+        found = sort_rows(block, merging.school_id)
+        for refused in found.refused:
+            await keep_aside(connection, merging, refused)
+        for batch in found.batches:
+            await merge_batch(connection, merging, batch)
+    assert merging.tally.rows == merging.header.rows, merging
+
+
+async def merge_batch(connection: Link, merging: Merging, batch: Batch) -> None:
+    """Merge one set in its savepoint; cut it in halves when a row of it is refused."""
+    try:
+        async with connection.transaction():
+            tally = await _merge_staged(connection, merging, batch)
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        await _cut_down(connection, merging, batch, error)
+        return
+    assert tally.rows == len(batch.rows), (batch.table.name, tally)
+    merging.change_no += len(batch.rows)
+    merging.tally.add(tally)
+
+
+async def _cut_down(
+    connection: Link, merging: Merging, batch: Batch, error: asyncpg.PostgresError
+) -> None:
+    if len(batch.rows) > 1:
+        for half in batch.halves():
+            await merge_batch(connection, merging, half)
+        return
+    names = tuple(column.name for column in batch.table.columns)
+    reason = f"{type(error).__name__} {error.constraint_name or error.column_name or ''}".strip()
+    await keep_aside(connection, merging, Refused(batch.table.name, names, batch.rows[0], reason))
+
+
+async def keep_aside(connection: Link, merging: Merging, refused: Refused) -> None:
+    """Keep a row as it came. The node is told, and does not call it safe."""
+    header = merging.header
+    image = dict(zip(refused.columns, refused.values, strict=True))
+    await connection.execute(
+        KEEP_ASIDE,
+        header.school_id,
+        uuid7(merging.now_ms),
+        header.node_id,
+        header.epoch,
+        header.lane,
+        header.n,
+        refused.table_name,
+        _id_or_none(image.get("id")),
+        _encode(image),
+        refused.reason[:REASON_CHARS_MAX],
+        merging.now_ms,
+    )
+    merging.tally.quarantined += 1
+
+
+async def _merge_staged(connection: Link, merging: Merging, batch: Batch) -> Tally:
+    sql = STATEMENTS[batch.table.name]
+    await connection.execute(sql.stage)
+    await connection.copy_records_to_table(
+        sql.stage_name, records=batch.records(), columns=sql.stage_columns
+    )
+    tally = await _merge_sets(connection, merging, batch, sql)
+    if batch.table.name == "progress_fact":
+        await connection.execute(POSTGRES_SECTION_PROGRESS, merging.school_id)
+    await connection.execute(sql.settle, merging.school_id, merging.now_ms)
+    await connection.execute(sql.unstage)
+    return tally
+
+
+async def _merge_sets(connection: Link, merging: Merging, batch: Batch, sql: Statements) -> Tally:
+    scope = (merging.school_id, merging.header.epoch, merging.change_no)
+    inserted = _count(await connection.execute(sql.insert, *scope, merging.now_ms))
+    if inserted == len(batch.rows):
+        return Tally(inserted=inserted)
+    judged = await connection.fetchrow(sql.judge, *scope)
+    assert judged is not None
+    if judged["conflict"]:
+        await _keep_losers(
+            connection, merging, batch.table, await connection.fetch(sql.losers, *scope)
+        )
+    if judged["becomes_current"]:
+        await connection.execute(sql.update, *scope, merging.now_ms)
+    return Tally(
+        inserted=inserted,
+        updated=judged["updated"],
+        superseded=judged["superseded"],
+        conflict=judged["conflict"],
+        duplicate=judged["duplicate"],
+    )
+
+
+async def _keep_losers(connection: Link, merging: Merging, table: Table, losers: list[Any]) -> None:
+    """Where two epochs met, the image that is not current is kept beside."""
+    names = [column.name for column in table.columns]
+    await connection.executemany(
+        KEEP_LOSER,
+        [
+            (
+                merging.school_id,
+                uuid7(merging.now_ms),
+                table.number,
+                loser["id"],
+                _encode({name: loser[name] for name in names}),
+                loser["row_hash"],
+                loser["src_epoch"],
+                merging.now_ms,
+            )
+            for loser in losers
+        ],
+    )
+
+
+def _count(status: str) -> int:
+    """Read 'INSERT 0 17'."""
+    return int(status.rsplit(" ", 1)[1])
+
+
+def _id_or_none(value: object) -> UUID | None:
+    if isinstance(value, bytes) and len(value) == 16:
+        return UUID(bytes=cast("bytes", value))
+    return None

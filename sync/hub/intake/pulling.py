@@ -1,0 +1,188 @@
+"""A school's own rows on their way back: what other epochs wrote past the node's cursor.
+
+A restored or replaced box gets here what it lost. A page brings the rows its rows refer
+to, when those stand later in the sequence: the box applies each page in one transaction
+with its foreign keys on, and a hand-in may have been sealed before its pupil.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from sync.core.columns import Rows, pack
+from sync.hub.database import Link, rows, scoped
+from sync.hub.identity import identity
+from sync.hub.intake.nodes import NodeClaim, node_of
+from sync.hub.intake.receipts import Subject, school_log, sign_receipt
+from sync.hub.intake.references import REFERENCES
+from sync.hub.running import Hub
+from sync.protocol import PAGE_RAW_BYTES_MAX, PAGE_ROWS_MAX, Block, Cell, PullPage, StreamPosition
+from sync.registry import TABLES, Table
+
+# A page is about the school's log, not about one stream.
+NO_STREAM: Final = StreamPosition(lane=0, received_n=0, received_hash=bytes(32), applied_n=0)
+
+
+class Place(Struct, frozen=True):
+    """One row in the school's sequence of changes, and about how many bytes it takes."""
+
+    change_no: int
+    tbl: int
+    id: UUID
+    size: int
+
+
+def feed_sql() -> str:
+    """Find the next rows of all tables by their change number; each has an index on it."""
+    parts = [
+        f"""(SELECT t.change_no, {table.number}::bigint AS tbl, t.id, {_size(table)} AS size
+   FROM {table.name} AS t
+  WHERE t.school_id  = $1
+    AND t.src_epoch <> $2
+    AND t.change_no  > $3
+  ORDER BY t.change_no
+  LIMIT $4)"""
+        for table in TABLES
+    ]
+    return "\n UNION ALL\n".join(parts) + "\n ORDER BY change_no\n LIMIT $4"
+
+
+def _size(table: Table) -> str:
+    """Length of its texts, which PostgreSQL knows without reading them, and 16 for the rest."""
+    texts = [c.name for c in table.columns if c.type == "text"]
+    lengths = [f"coalesce(octet_length(t.{name}), 0)" for name in texts]
+    return " + ".join([*lengths, str(16 * len(table.columns))])
+
+
+def rows_sql(table: Table) -> str:
+    """Read rows by id, in the registry's order of columns."""
+    names = ", ".join(f"t.{column.name}" for column in table.columns)
+    return f"""
+SELECT {names}
+  FROM {table.name} AS t
+ WHERE t.school_id = $1
+   AND t.id        = ANY($2::uuid[])
+ ORDER BY t.change_no
+"""
+
+
+def later_sql(table: Table) -> str:
+    """Of these rows, keep what the node does not have and this page would not bring."""
+    return f"""
+SELECT t.id
+  FROM {table.name} AS t
+ WHERE t.school_id  = $1
+   AND t.id         = ANY($2::uuid[])
+   AND t.src_epoch <> $3
+   AND t.change_no  > $4
+"""
+
+
+FEED: Final = feed_sql()
+ROWS: Final = {table.name: rows_sql(table) for table in TABLES}
+LATER: Final = {table.name: later_sql(table) for table in TABLES}
+COLUMN_PLACE: Final = {
+    (table.name, column.name): place
+    for table in TABLES
+    for place, column in enumerate(table.columns)
+}
+
+
+class Page(Struct, frozen=True):
+    """Rows gathered for one answer, by table and id."""
+
+    school_id: UUID
+    epoch: UUID
+    until: int
+    found: dict[str, dict[UUID, tuple[Cell, ...]]]
+
+    def missing(self, table: Table) -> set[UUID]:
+        """Ids of `table` that rows of this page name and this page does not hold."""
+        named: set[UUID] = set()
+        for child, column, parent in REFERENCES:
+            if parent == table.name:
+                place = COLUMN_PLACE[child, column]
+                cells = (row[place] for row in self.found.get(child, {}).values())
+                named |= {UUID(bytes=cell) for cell in cells if isinstance(cell, bytes)}
+        return named - self.found.get(table.name, {}).keys()
+
+    def blocks(self) -> list[Block]:
+        """Pack the rows, parents before children (the registry's order)."""
+        return [
+            pack(
+                Rows(
+                    table.name,
+                    tuple(column.name for column in table.columns),
+                    list(self.found[table.name].values()),
+                )
+            )
+            for table in TABLES
+            if self.found.get(table.name)
+        ]
+
+
+async def pull_page(hub: Hub, claim: NodeClaim, epoch: UUID, cursor: int, limit: int) -> PullPage:
+    """Return the page after `cursor`; the last one moves the cursor to the log's end."""
+    limit = min(limit, PAGE_ROWS_MAX)
+    async with scoped(hub.pools.ingest, school_id=claim.school_id, at_one_moment=True) as link:
+        await node_of(link, claim)
+        who = await identity(link)
+        log = await school_log(link, claim.school_id)
+        ahead = await rows(link, Place, FEED, claim.school_id, epoch, cursor, limit + 1)
+        places = within_bytes(ahead[:limit])
+        more = len(places) < len(ahead)
+        page = Page(claim.school_id, epoch, places[-1].change_no if more else log.change_no, {})
+        await _gather(link, page, places)
+        await _close_over_references(link, page)
+    return PullPage(
+        rows=page.blocks(),
+        next_cursor=page.until,
+        more=more,
+        incarnation=who.incarnation,
+        receipt=sign_receipt(
+            hub.key,
+            who,
+            Subject(claim.school_id, claim.node_id, epoch),
+            NO_STREAM,
+            log,
+            now_ms=hub.clock(),
+        ),
+    )
+
+
+def within_bytes(places: Sequence[Place]) -> Sequence[Place]:
+    """Cut a page where it grows too large; one row always fits."""
+    total = 0
+    for number, place in enumerate(places):
+        total += place.size
+        if total > PAGE_RAW_BYTES_MAX and number > 0:
+            return places[:number]
+    return places
+
+
+async def _gather(link: Link, page: Page, places: Sequence[Place]) -> None:
+    for table in TABLES:
+        wanted = [place.id for place in places if place.tbl == table.number]
+        if wanted:
+            await _read_rows(link, page, table, wanted)
+
+
+async def _close_over_references(link: Link, page: Page) -> None:
+    """Children before parents in the registry's order backwards: one pass reaches all."""
+    for table in reversed(TABLES):
+        named = page.missing(table)
+        if named:
+            later = await link.fetch(
+                LATER[table.name], page.school_id, list(named), page.epoch, page.until
+            )
+            if later:
+                await _read_rows(link, page, table, [found["id"] for found in later])
+
+
+async def _read_rows(link: Link, page: Page, table: Table, wanted: Sequence[UUID]) -> None:
+    kept = page.found.setdefault(table.name, {})
+    for found in await link.fetch(ROWS[table.name], page.school_id, wanted):
+        values = tuple(cell.bytes if isinstance(cell, UUID) else cell for cell in found)
+        kept[found["id"]] = values

@@ -1,0 +1,141 @@
+"""The sync protocol over HTTP; what the messages mean stands in sync/protocol.py."""
+
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from appliance.errors import Invalid
+from sync.hub.database import scoped, set_scope
+from sync.hub.faults import NodeUnknown
+from sync.hub.identity import identity
+from sync.hub.intake.accepting import Address, accept_segment
+from sync.hub.intake.digests import school_digests
+from sync.hub.intake.enrol import enrol
+from sync.hub.intake.hello import answer_hello
+from sync.hub.intake.nodes import Challenges, NodeClaim, new_token, prove
+from sync.hub.intake.pulling import pull_page
+from sync.hub.running import Hub
+from sync.protocol import (
+    CONTENT_TYPE,
+    HUB_SEGMENT_BYTES_MAX,
+    PAGE_ROWS_MAX,
+    TOKEN_S,
+    Challenge,
+    ChallengeRequest,
+    EnrolRequest,
+    HelloRequest,
+    Token,
+    TokenRequest,
+    decode,
+    encode,
+)
+
+T = TypeVar("T")
+Asked = Request[Any, Any, Any]
+
+MESSAGE_BYTES_MAX: Final = 64 << 10  # hello is under 1 KB; the rest is smaller
+
+
+@post("/sync/v1/enrol", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
+async def post_enrol(request: Asked, hub: NamedDependency[Hub]) -> Response[bytes]:
+    """Join the district with a one-time token."""
+    asked = await _read(request, EnrolRequest)
+    async with scoped(hub.pools.ingest) as link:
+        return _answer(await enrol(link, asked, now_ms=hub.clock()))
+
+
+@post("/sync/v1/challenge", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
+async def post_challenge(
+    request: Asked, hub: NamedDependency[Hub], challenges: NamedDependency[Challenges]
+) -> Response[bytes]:
+    """Give chance to sign; also to nodes that are not enrolled, which learn nothing by it."""
+    asked = await _read(request, ChallengeRequest)
+    return _answer(Challenge(challenge=challenges.give(asked.node_id, now_ms=hub.clock())))
+
+
+@post("/sync/v1/token", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
+async def post_token(
+    request: Asked, hub: NamedDependency[Hub], challenges: NamedDependency[Challenges]
+) -> Response[bytes]:
+    """Give a bearer token to whoever signed the challenge with an enrolled key."""
+    asked, now_ms = await _read(request, TokenRequest), hub.clock()
+    challenges.take(asked.node_id, asked.challenge, now_ms=now_ms)
+    async with scoped(hub.pools.ingest) as link:
+        who = await identity(link)
+        if who.district_id is None:
+            raise NodeUnknown("this hub has no district yet")
+        await set_scope(link, district_id=who.district_id)
+        node = await prove(link, who.hub_id, asked)
+    return _answer(Token(token=new_token(hub.key, node, now_ms=now_ms), expires_in_s=TOKEN_S))
+
+
+@post("/sync/v1/hello", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
+async def post_hello(
+    request: Asked, hub: NamedDependency[Hub], claim: NamedDependency[NodeClaim]
+) -> Response[bytes]:
+    """Say where both stand."""
+    return _answer(await answer_hello(hub, claim, await _read(request, HelloRequest)))
+
+
+@put(
+    "/sync/v1/streams/{node_id:uuid}/{epoch:uuid}/{lane:int}/segments/{n:int}",
+    request_max_body_size=HUB_SEGMENT_BYTES_MAX,
+)
+async def put_segment(  # noqa: PLR0913, PLR0917 -- the address has four parts
+    request: Asked,
+    hub: NamedDependency[Hub],
+    claim: NamedDependency[NodeClaim],
+    node_id: FromPath[UUID],
+    epoch: FromPath[UUID],
+    lane: FromPath[int],
+    n: FromPath[int],
+) -> Response[bytes]:
+    """Take in one segment; the same one again gets the same answer."""
+    address = Address(node_id, epoch, lane, n)
+    return _answer(await accept_segment(hub, claim, address, await request.body()))
+
+
+@get("/sync/v1/pull")
+async def get_pull(
+    hub: NamedDependency[Hub],
+    claim: NamedDependency[NodeClaim],
+    epoch: FromQuery[UUID],
+    cursor: Annotated[int, QueryParameter(ge=0, le=(1 << 63) - 1)],
+    limit: Annotated[int, QueryParameter(ge=1)] = PAGE_ROWS_MAX,
+) -> Response[bytes]:
+    """Give the school's own rows that other epochs wrote."""
+    return _answer(await pull_page(hub, claim, epoch, cursor, limit))
+
+
+@get("/sync/v1/digests")
+async def get_digests(
+    hub: NamedDependency[Hub], claim: NamedDependency[NodeClaim]
+) -> Response[bytes]:
+    """Say how many rows of each table are here, and their digest."""
+    return _answer(await school_digests(hub, claim))
+
+
+ROUTES: Final = (
+    post_enrol,
+    post_challenge,
+    post_token,
+    post_hello,
+    put_segment,
+    get_pull,
+    get_digests,
+)
+
+
+async def _read(request: Asked, shape: type[T]) -> T:
+    try:
+        return decode(await request.body(), shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"the body is no {shape.__name__}: {error}") from error
+
+
+def _answer(message: object) -> Response[bytes]:
+    return Response(encode(message), media_type=CONTENT_TYPE)

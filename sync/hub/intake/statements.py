@@ -1,0 +1,154 @@
+"""The merge of one table in PostgreSQL, written from the registry: merge.judge as sets.
+
+The rows of a block stand in a temporary table `stage_<table>`. Under the school's lock
+there is no second writer, so first what is new is inserted, then everything that was
+there before (change_no <= $3) is judged, kept aside where two epochs met, and updated.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from sync.registry import TABLES, ColumnType, Table
+
+POSTGRES_TYPE: Final[dict[ColumnType, str]] = {
+    "id": "uuid",
+    "int": "bigint",
+    "text": "text",
+    "blob": "bytea",
+}
+
+
+class Statements(Struct, frozen=True, kw_only=True):
+    """The SQL of one table. $1 school, $2 epoch, $3 change number before, $4 now."""
+
+    stage_name: str
+    stage_columns: tuple[str, ...]
+    stage: str
+    unstage: str
+    insert: str
+    judge: str
+    losers: str
+    update: str
+    settle: str
+
+
+def statements(table: Table) -> Statements:
+    """Write the SQL of `table`."""
+    names = [column.name for column in table.columns]
+    typed = [f"{column.name} {POSTGRES_TYPE[column.type]}" for column in table.columns]
+    stage = f"stage_{table.name}"
+    return Statements(
+        stage_name=stage,
+        stage_columns=(*names, "row_hash", "ord"),
+        # ON COMMIT DROP is the one kind a transaction pooler allows.
+        stage=f"CREATE TEMPORARY TABLE {stage} ({', '.join(typed)}, row_hash bytea, ord bigint)"
+        " ON COMMIT DROP",
+        unstage=f"DROP TABLE {stage}",
+        insert=_insert(table, names),
+        judge=_judge(table),
+        losers=_losers(table, names),
+        update=_update(table, names),
+        settle=_settle(table),
+    )
+
+
+def _insert(table: Table, names: list[str]) -> str:
+    return f"""
+INSERT INTO {table.name} (school_id, {", ".join(names)}, row_hash, src_epoch, change_no,
+                          received_at_ms)
+SELECT $1, {_of("s", names)}, s.row_hash, $2, $3 + s.ord, $4
+  FROM stage_{table.name} AS s
+    ON CONFLICT (school_id, id) DO NOTHING
+"""
+
+
+def _judge(table: Table) -> str:
+    """Count what was there before; the same words as merge.judge."""
+    return f"""
+SELECT count(*) FILTER (WHERE j.is_same)                                           AS duplicate,
+       count(*) FILTER (WHERE NOT j.is_same AND j.is_concurrent)                   AS conflict,
+       count(*) FILTER (WHERE NOT j.is_same AND NOT j.is_concurrent AND j.is_later)
+                                                                                   AS updated,
+       count(*) FILTER (WHERE NOT j.is_same AND NOT j.is_concurrent AND NOT j.is_later)
+                                                                                   AS superseded,
+       count(*) FILTER (WHERE j.is_later)                                          AS becomes_current
+  FROM (SELECT {_order(table, "s")} = {_order(table, "t")} AS is_same,
+               {_order(table, "s")} > {_order(table, "t")} AS is_later,
+               {_concurrent(table)} AS is_concurrent
+          FROM stage_{table.name} AS s
+          JOIN {table.name} AS t
+            ON t.school_id = $1
+           AND t.id        = s.id
+         WHERE t.change_no <= $3) AS j
+"""
+
+
+def _losers(table: Table, names: list[str]) -> str:
+    """The image of each conflict that will not be current: stored ones and incoming ones."""
+    return f"""
+SELECT {_of("t", names)}, t.row_hash, t.src_epoch
+  FROM stage_{table.name} AS s
+  JOIN {table.name} AS t
+    ON t.school_id = $1
+   AND t.id        = s.id
+ WHERE t.change_no <= $3
+   AND {_order(table, "s")} > {_order(table, "t")}
+   AND {_concurrent(table)}
+ UNION ALL
+SELECT {_of("s", names)}, s.row_hash, $2::uuid
+  FROM stage_{table.name} AS s
+  JOIN {table.name} AS t
+    ON t.school_id = $1
+   AND t.id        = s.id
+ WHERE t.change_no <= $3
+   AND {_order(table, "s")} < {_order(table, "t")}
+   AND {_concurrent(table)}
+"""
+
+
+def _update(table: Table, names: list[str]) -> str:
+    changed = ",\n       ".join(f"{name} = s.{name}" for name in names if name != "id")
+    return f"""
+UPDATE {table.name} AS t
+   SET {changed},
+       row_hash = s.row_hash, src_epoch = $2, change_no = $3 + s.ord, received_at_ms = $4
+  FROM stage_{table.name} AS s
+ WHERE t.school_id  = $1
+   AND t.id         = s.id
+   AND t.change_no <= $3
+   AND {_order(table, "s")} > {_order(table, "t")}
+"""
+
+
+def _settle(table: Table) -> str:
+    """A row that has been merged answers for an earlier image of it that could not be."""
+    return f"""
+UPDATE sync_quarantine AS q
+   SET resolved_at_ms = $2
+  FROM stage_{table.name} AS s
+ WHERE q.school_id = $1
+   AND q.tbl       = '{table.name}'
+   AND q.pk        = s.id
+   AND q.resolved_at_ms IS NULL
+"""
+
+
+def _order(table: Table, alias: str) -> str:
+    if table.is_fact:
+        return f"{alias}.row_hash"
+    return f"({alias}.owner_epoch, {alias}.version, {alias}.row_hash)"
+
+
+def _concurrent(table: Table) -> str:
+    """Two images of a fact carry equal counters, so neither is the other's past."""
+    if table.is_fact:
+        return "true"
+    return "(t.src_epoch <> $2 OR (s.owner_epoch, s.version) = (t.owner_epoch, t.version))"
+
+
+def _of(alias: str, names: list[str]) -> str:
+    return ", ".join(f"{alias}.{name}" for name in names)
+
+
+STATEMENTS: Final = {table.name: statements(table) for table in TABLES}

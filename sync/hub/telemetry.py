@@ -1,0 +1,95 @@
+"""`/health` for systemd and balancers, `/metrics` for Prometheus."""
+
+from typing import Final, LiteralString
+
+from litestar import MediaType, get
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from sync.hub.database import Link, row, scoped
+from sync.hub.identity import identity
+from sync.hub.migrate import MIGRATIONS, migrations_in
+from sync.hub.running import Hub
+
+# As the district sees them; a hub without a district has no schools.
+FIGURES: Final[LiteralString] = """
+SELECT (SELECT count(*) FROM school AS s)                                      AS schools,
+       (SELECT coalesce(sum(n.waiting), 0) FROM node AS n
+         WHERE n.state = 'active')::bigint                                     AS waiting,
+       (SELECT count(*) FROM sync_quarantine AS q
+         WHERE q.resolved_at_ms IS NULL)                                       AS quarantined,
+       (SELECT count(*) FROM sync_conflict AS c)                               AS conflicts,
+       (SELECT coalesce(sum(y.log_no), 0) FROM school_sync AS y)::bigint       AS segments
+"""
+
+WHAT: Final = {
+    "schools": "Schools of the district.",
+    "waiting": "Changes that wait on the boxes, as of their last hello.",
+    "quarantined": "Rows put aside and not yet settled.",
+    "conflicts": "Images kept beside a current one.",
+    "segments": "Segments taken in.",
+}
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """A hub that answers this can read its database."""
+
+    status: str
+    version: str
+    schema_version: int
+    has_district: bool
+
+
+class Figures(Struct, frozen=True):
+    """What Prometheus is told about the district."""
+
+    schools: int
+    waiting: int
+    quarantined: int
+    conflicts: int
+    segments: int
+
+
+@get("/health")
+async def health(hub: NamedDependency[Hub]) -> Health:
+    """Answer only after a read from the database."""
+    async with scoped(hub.pools.web) as link:
+        who = await identity(link)
+    return Health(
+        status="ok",
+        version=hub.app_version,
+        schema_version=len(migrations_in(MIGRATIONS)),
+        has_district=who.district_id is not None,
+    )
+
+
+@get("/metrics", media_type=MediaType.TEXT)
+async def metrics(hub: NamedDependency[Hub]) -> str:
+    """Return the figures of this district in the Prometheus text format."""
+    async with scoped(hub.pools.web) as link:
+        district_id = (await identity(link)).district_id
+    async with scoped(hub.pools.web, district_id=district_id) as link:
+        found = await _figures(link)
+    lines = [
+        f"# HELP darasa_hub_{name} {what}\n# TYPE darasa_hub_{name} gauge\n"
+        f"darasa_hub_{name} {getattr(found, name)}\n"
+        for name, what in WHAT.items()
+    ]
+    lines += [
+        "# HELP darasa_hub_ingest_inside Segments being taken in or waiting for it.\n"
+        "# TYPE darasa_hub_ingest_inside gauge\n"
+        f"darasa_hub_ingest_inside {hub.gate.inside}\n"
+        "# HELP darasa_hub_ingest_refused_total Segments sent away with Retry-After.\n"
+        "# TYPE darasa_hub_ingest_refused_total counter\n"
+        f"darasa_hub_ingest_refused_total {hub.gate.refused}\n"
+    ]
+    return "".join(lines)
+
+
+async def _figures(link: Link) -> Figures:
+    found = await row(link, Figures, FIGURES)
+    assert found is not None
+    return found
+
+
+ROUTES: Final = (health, metrics)
