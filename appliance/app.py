@@ -27,8 +27,8 @@ from appliance.accounts.keyring import Keyring
 from appliance.accounts.queries import identity, is_claimed
 from appliance.assignments import pages as assignments_pages
 from appliance.assignments import routes as assignments_routes
+from appliance.classes import roster_routes, sign_in_pages
 from appliance.classes import routes as classes_routes
-from appliance.classes import sign_in_pages
 from appliance.clock import Clock, system_clock
 from appliance.courses import pages as courses_pages
 from appliance.courses import routes as courses_routes
@@ -72,6 +72,7 @@ ROUTES: Final = (
     *accounts_routes.ROUTES,
     *accounts_pages.ROUTES,
     *classes_routes.ROUTES,
+    *roster_routes.ROUTES,
     *sign_in_pages.ROUTES,
     *courses_routes.ROUTES,
     *courses_pages.ROUTES,

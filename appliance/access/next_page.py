@@ -14,7 +14,7 @@ SIGN_IN: Final = "/sign-in"
 
 
 def own_path(wanted: str | None) -> str:
-    """Return `wanted` if it is a path of this box, else the start page.
+    r"""Return `wanted` if it is a path of this box, else the start page.
 
     Browsers read `//host` and `/\\host` as another site.
     """

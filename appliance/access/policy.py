@@ -57,6 +57,9 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /api/v1/classes/{class_group_id}/teachers": STAFF,
     "POST /api/v1/classes/{class_group_id}/pins": STAFF,
     "POST /api/v1/people": STAFF,
+    "POST /api/v1/people/import/preview": STAFF,
+    "POST /api/v1/people/import": STAFF,
+    "GET /api/v1/people/export": KEEPER,
     "POST /api/v1/people/{person_id}/pin": STAFF,
     # web
     "GET /static/{path}": ANYBODY,

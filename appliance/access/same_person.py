@@ -15,8 +15,11 @@ from appliance.access.sessions import Connection, visitor_of
 PERSON_HEADER: Final = "darasa-person"
 
 
-def require_same_person(connection: Connection, _handler: BaseRouteHandler) -> None:
-    """Litestar guard of the whole app. Raises OtherPerson."""
+async def require_same_person(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Litestar guard of the whole app. Raises OtherPerson.
+
+    `async` although nothing is awaited: Litestar runs any other guard in a thread.
+    """
     said = connection.headers.get(PERSON_HEADER)
     if said is None:
         return

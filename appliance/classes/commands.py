@@ -137,6 +137,18 @@ def insert_class(
     tx.run(INSERT_CLASS, args)
 
 
+def update_class(
+    tx: Transaction,
+    class_group_id: UUID,
+    content: ClassContent,
+    *,
+    source_id: str | None,
+    now_ms: int,
+) -> None:
+    """Replace what a register says about a class."""
+    tx.run(UPDATE_CLASS, (class_group_id, content.name, content.grade_level, source_id, now_ms))
+
+
 def give_class(tx: Transaction, person_id: UUID, class_group_id: UUID, *, now_ms: int) -> bool:
     """Let somebody teach a class; return whether that is new."""
     return give_role(tx, person_id, "teacher", "class_group", class_group_id, now_ms=now_ms)
