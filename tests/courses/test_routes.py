@@ -131,7 +131,7 @@ def test_markdown_files_may_be_chosen_without_a_zip(teacher):
     ]
     preview = teacher.post("/teach/courses/import", files=files, data={"name": ""})
     assert "Welcome" not in preview.text
-    assert "1 lessons" in preview.text
+    assert "1 lesson," in preview.text
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04broken", zipped({"a.md": b"\xff"})])
