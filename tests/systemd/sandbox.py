@@ -50,9 +50,8 @@ def pass_socket(port):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen()
-    os.dup2(listener.fileno(), FIRST_FD, inheritable=True)
-    if listener.fileno() == FIRST_FD:
-        listener.detach()
+    os.dup2(listener.detach(), FIRST_FD)
+    os.set_inheritable(FIRST_FD, True)  # dup2 leaves it alone where both numbers are the same
     os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 
 
@@ -78,9 +77,7 @@ def filter_system_calls(names, families):
     number = library.seccomp_syscall_resolve_name(b"socket")
     for family in families:
         wanted = Compare(0, EQUAL, getattr(socket, family), 0)
-        assert (
-            library.seccomp_rule_add_array(context, ALLOW, number, 1, ctypes.byref(wanted)) == 0
-        )
+        assert library.seccomp_rule_add_array(context, ALLOW, number, 1, ctypes.byref(wanted)) == 0
     assert library.seccomp_load(context) == 0
 
 
