@@ -121,6 +121,9 @@ CREATE TRIGGER progress_fact_projected AFTER INSERT ON progress_fact BEGIN
    WHERE excluded.percent > section_progress.percent;
 END;
 
+-- What the hub said when it refused the token; the keeper reads it on the district page.
+ALTER TABLE hub_enrolment ADD COLUMN error TEXT;
+
 -- Below: printed by `python -m sync.capture`.
 
 CREATE TRIGGER org_unit_captured AFTER INSERT ON org_unit   WHEN NEW.owner_node_id IS NULL

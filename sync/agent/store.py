@@ -59,8 +59,8 @@ SELECT payload
 # Sealed rows that the hub has not confirmed wait as much as unsealed ones.
 READ_BACKLOG: Final[LiteralString] = """
 SELECT (SELECT count(*) FROM sync_dirty) + coalesce(sum(c.rows), 0) AS waiting,
-       nullif(min(coalesce((SELECT min(since_ms) FROM sync_dirty), 9e18),
-                  coalesce(min(c.sealed_at_ms), 9e18)), 9e18)       AS oldest_since_ms
+       min(ifnull((SELECT min(since_ms) FROM sync_dirty), min(c.sealed_at_ms)),
+           ifnull(min(c.sealed_at_ms), (SELECT min(since_ms) FROM sync_dirty))) AS oldest_since_ms
   FROM sync_stream AS s
   JOIN sync_chain AS c
     ON c.lane = s.lane AND c.epoch = s.epoch AND c.n > s.received_n

@@ -1,0 +1,155 @@
+"""`darasa-agent`: carries the school's work to the district, as a process of its own."""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from appliance.clock import system_clock
+from appliance.database.agent import AgentDatabase
+from appliance.database.faults import DataDirInUse
+from appliance.database.lock import shared_lock
+from appliance.database.migrate import require_schema, schema_version
+from appliance.errors import DarasaError
+from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
+from appliance.settings import Settings, load_settings
+from sync.agent import enrolment, status
+from sync.agent.agent import Agent, Seams, hardware_name, pause
+
+logger = logging.getLogger(__name__)
+
+FAILED: Final = 1
+AGENT_LOCK: Final = "agent.lock"
+WAIT_FOR_BOX_S: Final = 1.0
+
+
+def main() -> None:
+    """Run one command; a refusal is one sentence and a hint, not a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command in `words` and return the exit status."""
+    told = _parser().parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line a request is no event
+    try:
+        settings = load_settings(told.config, os.environ)
+        answer: int = told.command(settings, told)
+    except DarasaError as error:
+        print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
+        return FAILED
+    return answer
+
+
+def _run(settings: Settings, _told: argparse.Namespace) -> int:
+    asyncio.run(_serve(settings))
+    return 0
+
+
+def _status(settings: Settings, _told: argparse.Namespace) -> int:
+    require_schema(settings.database)
+    with closing(AgentDatabase(settings.database)) as db:
+        print(msgspec.json.format(msgspec.json.encode(status.status(db)), indent=2).decode())
+    return 0
+
+
+def _enrol(settings: Settings, told: argparse.Namespace) -> int:
+    """Ask as the box's district page would, then try once at once, unless the agent runs."""
+    require_schema(settings.database)
+    with closing(AgentDatabase(settings.database)) as db, db.changing() as tx:
+        tx.run(enrolment.WRITE_WISH, (told.url.rstrip("/"), told.token, system_clock()))
+    try:
+        with _alone(settings.data_dir), shared_lock(settings.data_dir):
+            asyncio.run(_try_once(settings))
+    except DataDirInUse:
+        print("The running agent has been told; `darasa-agent status` shows the outcome.")
+        return 0
+    return _status(settings, told)
+
+
+async def _try_once(settings: Settings) -> None:
+    with closing(_agent(settings)) as agent:
+        await agent.one_try()
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with _alone(settings.data_dir):
+        notify_ready()
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(_beat())
+            await _wait_for_box(settings, stop)
+            if not stop.is_set():
+                await _talk(settings, stop)
+            beating.cancel()
+    notify_stopping()
+
+
+async def _wait_for_box(settings: Settings, stop: asyncio.Event) -> None:
+    """The box makes the database at its first start, and needs the files alone for that."""
+    while not stop.is_set() and schema_version(settings.database) == 0:
+        await pause(stop, WAIT_FOR_BOX_S)
+
+
+async def _talk(settings: Settings, stop: asyncio.Event) -> None:
+    with shared_lock(settings.data_dir):
+        require_schema(settings.database)
+        with closing(_agent(settings)) as agent:
+            await agent.run(stop)
+
+
+async def _beat() -> None:
+    interval_s = watchdog_interval_s()
+    while interval_s is not None:
+        notify_watchdog()
+        await asyncio.sleep(interval_s)
+
+
+def _agent(settings: Settings) -> Agent:
+    seams = Seams(system_clock, None, hardware_name(), version("darasa"))
+    return Agent(settings, seams, schema_version=schema_version(settings.database))
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Two agents would number segments twice. The kernel drops the lock with the process."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data_dir / AGENT_LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataDirInUse(f"an agent already runs on {data_dir}") from error
+        yield
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="darasa-agent", description=__doc__)
+    parser.add_argument("--config", type=Path, help="the box's TOML file")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="talk to the district for ever").set_defaults(command=_run)
+    commands.add_parser("status", help="what waits, and what the hub last said").set_defaults(
+        command=_status
+    )
+    enrol = commands.add_parser("enrol", help="join a district with a one-time token")
+    enrol.add_argument("url", help="the hub's address, https://…")
+    enrol.add_argument("token", help="the token the district gave you")
+    enrol.set_defaults(command=_enrol)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

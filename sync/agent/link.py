@@ -1,0 +1,195 @@
+"""The way to the hub: HTTP, and how its answers are sorted.
+
+A request either brings an answer or raises one of four faults: Unreachable and HubBusy are
+normal, Refused and HubUntrusted need a person. A token that has run out is renewed once,
+in silence.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import httpx
+import msgspec
+from msgspec import Struct
+from nacl.signing import SigningKey
+
+from sync.agent.faults import HubBusy, HubUntrusted, Refused, Unreachable
+from sync.agent.session import Fetch, Greet, Send
+from sync.agent.store import Identity
+from sync.protocol import (
+    CONTENT_TYPE,
+    SEGMENT_CONTENT_TYPE,
+    Challenge,
+    ChallengeRequest,
+    EnrolAnswer,
+    EnrolRequest,
+    PullPage,
+    SegmentAnswer,
+    SignedHello,
+    Token,
+    TokenRequest,
+    decode,
+    encode,
+    sign_in_message,
+)
+
+T = TypeVar("T")
+
+CONNECT_S: Final = 20.0  # satellite and 2G take seconds to say hello
+SILENCE_S: Final = 60.0  # between two bytes; a whole segment may take longer
+ANSWER_BYTES_MAX: Final = 16 << 20
+RETRY_AFTER_S: Final = 30.0  # where a busy hub does not say
+RETRY_AFTER_S_MAX: Final = 3_600.0
+BUSY: Final = frozenset({429, 503})
+
+
+class Problem(Struct, frozen=True):
+    """What a problem+json says that matters here."""
+
+    code: str = "unknown"
+    title: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+def open_client(
+    hub_url: str, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.AsyncClient:
+    """One client for one hub; `transport` is the seam for tests. Redirects are not followed."""
+    timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+    return httpx.AsyncClient(base_url=hub_url, timeout=timeout, transport=transport)
+
+
+async def enrol(client: httpx.AsyncClient, request: EnrolRequest) -> EnrolAnswer:
+    """Redeem a token. Safe to repeat with the same key."""
+    answer = await _ask(client, "POST", "/sync/v1/enrol", encode(request))
+    return _read(answer, EnrolAnswer)
+
+
+class Link:
+    """Talks as one node; holds its token."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        me: Identity,
+        key: SigningKey,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._client: Final = client
+        self._me: Final = me
+        self._key: Final = key
+        self._monotonic: Final = monotonic
+        self._token = ""
+        self._token_until_s = 0.0
+
+    async def greet(self, request: Greet) -> SignedHello:
+        """Say hello."""
+        answer = await self._call("POST", "/sync/v1/hello", encode(request.hello))
+        return _read(answer, SignedHello)
+
+    async def send(self, request: Send) -> SegmentAnswer:
+        """Put a segment."""
+        path = (
+            f"/sync/v1/streams/{request.node_id}/{request.epoch}"
+            f"/{request.lane}/segments/{request.n}"
+        )
+        answer = await self._call("PUT", path, request.payload, SEGMENT_CONTENT_TYPE)
+        return _read(answer, SegmentAnswer)
+
+    async def fetch(self, request: Fetch) -> PullPage:
+        """Get a page."""
+        path = f"/sync/v1/pull?epoch={request.epoch}&cursor={request.cursor}&limit={request.limit}"
+        return _read(await self._call("GET", path, b""), PullPage)
+
+    async def _call(
+        self, method: str, path: str, body: bytes, content_type: str = CONTENT_TYPE
+    ) -> bytes:
+        for is_last in (False, True):
+            headers = {"authorization": f"Bearer {await self._signed_in()}"}
+            try:
+                return await _ask(self._client, method, path, body, content_type, headers)
+            except Refused as error:
+                if error.http_status != httpx.codes.UNAUTHORIZED or is_last:
+                    raise
+                self._token_until_s = 0.0  # the hub was restarted, or clocks disagree
+        raise AssertionError("unreachable")
+
+    async def _signed_in(self) -> str:
+        if self._monotonic() < self._token_until_s:
+            return self._token
+        assert self._me.hub_id is not None
+        asked = encode(ChallengeRequest(node_id=self._me.node_id))
+        given = _read(await _ask(self._client, "POST", "/sync/v1/challenge", asked), Challenge)
+        words = sign_in_message(self._me.hub_id, given.challenge)
+        proof = TokenRequest(
+            node_id=self._me.node_id,
+            challenge=given.challenge,
+            signature=self._key.sign(words).signature,
+        )
+        token = _read(await _ask(self._client, "POST", "/sync/v1/token", encode(proof)), Token)
+        self._token = token.token
+        self._token_until_s = self._monotonic() + token.expires_in_s * 0.9
+        return self._token
+
+
+async def _ask(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: bytes,
+    content_type: str = CONTENT_TYPE,
+    headers: dict[str, str] | None = None,
+) -> bytes:
+    told = {"content-type": content_type, "accept": CONTENT_TYPE} | (headers or {})
+    try:
+        async with client.stream(method, path, content=body, headers=told) as answer:
+            content = await _body(answer)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise Unreachable(f"{method} {path}: {type(error).__name__} {error}") from error
+    if answer.is_success:
+        return content
+    raise _fault(method, path, answer, content)
+
+
+async def _body(answer: httpx.Response) -> bytes:
+    """Read no more than a page may be: whoever sits at that address is not trusted yet."""
+    parts = bytearray()
+    async for part in answer.aiter_bytes():
+        parts += part
+        if len(parts) > ANSWER_BYTES_MAX:
+            raise HubUntrusted(f"{answer.url}: an answer of more than {ANSWER_BYTES_MAX} bytes")
+    return bytes(parts)
+
+
+def _fault(
+    method: str, path: str, answer: httpx.Response, content: bytes
+) -> HubBusy | Refused | Unreachable:
+    """Sort an answer that is none. A gateway's error page is no word of the hub."""
+    where = f"{method} {path}: {answer.status_code}"
+    if answer.status_code in BUSY:
+        return HubBusy(where, retry_after_s=_retry_after(answer))
+    problem = _problem(content)
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or problem is None:
+        return Unreachable(where)
+    words = " ".join(filter(None, (problem.title, problem.detail, problem.hint)))
+    return Refused(words, reason=problem.code, http_status=answer.status_code)
+
+
+def _problem(content: bytes) -> Problem | None:
+    try:
+        return msgspec.json.decode(content, type=Problem)
+    except msgspec.DecodeError:
+        return None
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    told: Any = answer.headers.get("retry-after", "")
+    return min(float(told), RETRY_AFTER_S_MAX) if told.isdecimal() else RETRY_AFTER_S
+
+
+def _read(content: bytes, shape: type[T]) -> T:
+    try:
+        return decode(content, shape)
+    except msgspec.DecodeError as error:
+        raise HubUntrusted(f"an answer that is no {shape.__name__}: {error}") from error

@@ -1,0 +1,52 @@
+"""The causal oracle: what must still be there, whatever happened.
+
+Every acknowledged write is a value; its parents are the values it replaced. A value is
+safe while it, or one that was written over it, is held by a live board or the hub, as a
+current row or in sync_conflict. What an accident wiped from the last place that held it is
+excused at that moment and never afterwards: no protocol brings back what is nowhere.
+"""
+
+from msgspec import Struct
+
+
+class Value(Struct):
+    """One acknowledged image of a row."""
+
+    key: tuple  # (table, pk, row_hash)
+    parent: tuple | None
+    is_excused: bool = False
+
+
+class Oracle:
+    """Remembers every value; asks the world who holds what."""
+
+    def __init__(self):
+        self.values = {}
+        self.children = {}
+
+    def wrote(self, key, parent):
+        self.values[key] = Value(key, parent)
+        if parent is not None:
+            self.children.setdefault(parent, []).append(key)
+
+    def unsafe(self, held):
+        """Values that neither are held nor were written over by one that is."""
+        return [
+            key
+            for key, value in self.values.items()
+            if not value.is_excused and not self._is_safe(key, held)
+        ]
+
+    def excuse(self, held):
+        """An accident happened: what is nowhere now was lost by it, not by the protocol."""
+        for key in self.unsafe(held):
+            self.values[key].is_excused = True
+
+    def _is_safe(self, key, held):
+        open_keys = [key]
+        while open_keys:
+            found = open_keys.pop()
+            if found in held:
+                return True
+            open_keys += self.children.get(found, [])
+        return False
