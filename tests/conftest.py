@@ -16,6 +16,7 @@ from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from demo.postgres import postgres, wheel_bin_dir
 from sync.hub.migrate import migrate as migrate_hub
+from tests.box_schema import read_schema
 from tests.cast import NOW_MS, a_school, new_id
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
@@ -126,3 +127,9 @@ def readers(database, writer):
 @pytest.fixture
 def db(readers):
     return readers.here
+
+
+@pytest.fixture(scope="session")
+def box_schema(school_on_file):
+    """Return what the box's migrations made."""
+    return read_schema(school_on_file[0])

@@ -1,0 +1,105 @@
+"""Promises about the box's schema and about how each statement runs on it."""
+
+import re
+
+import apsw
+import pytest
+
+from tests.sources import statements
+
+# A scan is fine where the table cannot grow with pupils or years.
+SMALL = {
+    "sync_identity": "one row",
+    "sync_stream": "one row a lane and epoch",
+    "hub_enrolment": "one row",
+    "org_unit": "one row a unit of one school",
+    "class_group": "some tens a school",
+    "course": "some tens a school",
+    "job_run": "pruned; some hundreds",
+    "schema_migration": "one row a migration",
+    "sync_exception": "rows the hub refused; normally none",
+}
+# Statements that read a whole table on purpose, and why that is no harm.
+WHOLE_TABLE = {
+    "appliance.accounts.queries.STAFF_EXIST": ("credential", "once a start; ends at the first"),
+    "appliance.accounts.queries.SCHOOL_ADMINS": ("person", "only until somebody took over"),
+    "appliance.telemetry.queries.UNSENT": ("sync_dirty", "what waits, 40 bytes a row; counted"),
+    "sync.agent.recovery.DROP_PAYLOADS": ("sync_segment", "once a recovery"),
+    "sync.agent.status.READ_CONTACT": ("sync_conflict", "met images; normally none"),
+    "sync.agent.store.READ_BACKLOG": ("sync_dirty sync_chain", "once a contact with the hub"),
+}
+# Foreign keys without an index, and why nobody ever asks in that direction.
+UNINDEXED_KEYS = {
+    "progress_fact": "the largest table; its parents are never deleted, its sums are projected",
+}
+ALIAS = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+([a-z_]+)(?:\s+AS\s+([a-z_]+))?", re.IGNORECASE)
+PARAMETER = re.compile(r"\?(\d+)")
+PLANNED = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+BOX_STATEMENTS = [s for s in statements("appliance", "sync/agent") if PLANNED.match(s.sql)]
+
+
+@pytest.fixture(scope="module")
+def planner(school_on_file):
+    connection = apsw.Connection(str(school_on_file[0]))
+    yield connection
+    connection.close()
+
+
+def plan(connection, sql):
+    count = max([0, *map(int, PARAMETER.findall(sql))])
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * count)]
+
+
+def scanned_tables(steps, sql):
+    """Name the real tables that are read from end to end."""
+    names = {alias or table: table for table, alias in ALIAS.findall(sql)}
+    made = {step.split()[1] for step in steps if step.startswith(("MATERIALIZE", "CO-ROUTINE"))}
+    real = [step for step in steps if step.startswith("SCAN ") and "VIRTUAL" not in step]
+    scans = [step.split()[1] for step in real]
+    return {names[name] for name in scans if name in names and name not in made}
+
+
+@pytest.mark.parametrize("statement", BOX_STATEMENTS, ids=lambda s: s.label)
+def test_no_statement_reads_a_whole_table(planner, statement):
+    steps = plan(planner, statement.sql)
+    scanned = scanned_tables(steps, statement.sql) - set(SMALL)
+    assert scanned == allowed(statement.label), steps
+
+
+def allowed(label):
+    return set(WHOLE_TABLE.get(label, ("", ""))[0].split())
+
+
+def test_exceptions_name_statements_that_exist():
+    assert set(WHOLE_TABLE) <= {statement.label for statement in BOX_STATEMENTS}
+
+
+def test_every_foreign_key_has_an_index(box_schema):
+    bare = {
+        f"{table}{key}"
+        for table, keys in box_schema.foreign_keys.items()
+        if table not in UNINDEXED_KEYS
+        for key in keys
+        if not any(index[: len(key)] == key for index in box_schema.indexes[table])
+    }
+    assert bare == set()
+
+
+def test_no_index_is_the_beginning_of_another(box_schema):
+    doubled = {
+        f"{table}{short} in {long}"
+        for table, indexes in box_schema.plain_indexes.items()
+        for short in indexes
+        for long in box_schema.indexes[table]
+        if short != long and long[: len(short)] == short
+    }
+    assert doubled == set()
+
+
+def test_every_table_is_strict(box_schema):
+    assert {name for name, strict in box_schema.tables.items() if not strict} == set()
+
+
+def test_no_foreign_key_deletes_what_a_pupil_made(box_schema):
+    """Rows owned by the hub come and go; the school's own must never go with them."""
+    assert {t for t, actions in box_schema.on_delete.items() if "CASCADE" in actions} == set()
