@@ -38,6 +38,8 @@ from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.dependencies import DEPENDENCIES
 from appliance.discovery.announcer import Announcer
+from appliance.district import pages as district_pages
+from appliance.district import routes as district_routes
 from appliance.enrolments import pages as enrolments_pages
 from appliance.enrolments import routes as enrolments_routes
 from appliance.errors import SignInNeeded
@@ -53,6 +55,7 @@ from appliance.progress import routes as progress_routes
 from appliance.settings import Settings
 from appliance.submissions import pages as submissions_pages
 from appliance.submissions import routes as submissions_routes
+from appliance.telemetry import pages as telemetry_pages
 from appliance.telemetry import routes as telemetry_routes
 from appliance.telemetry.meter import RequestMeter
 from appliance.telemetry.routes import Telemetry
@@ -87,6 +90,9 @@ ROUTES: Final = (
     *grading_routes.ROUTES,
     *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,
+    *telemetry_pages.PAGES,
+    *district_routes.ROUTES,
+    *district_pages.ROUTES,
     *home_routes.ROUTES,
     *home_pages.ROUTES,
 )

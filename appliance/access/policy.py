@@ -121,6 +121,12 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     # telemetry
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,
+    "GET /box": KEEPER,
+    # district
+    "GET /api/v1/box/sync": KEEPER,
+    "PUT /api/v1/box/hub-enrolment": KEEPER,
+    "GET /box/district": KEEPER,
+    "POST /box/district": KEEPER,
 }
 
 

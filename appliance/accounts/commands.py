@@ -90,7 +90,8 @@ VALUES (1, ?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE
    SET hub_url         = excluded.hub_url,
        token           = excluded.token,
-       requested_at_ms = excluded.requested_at_ms
+       requested_at_ms = excluded.requested_at_ms,
+       error           = NULL
 """
 
 

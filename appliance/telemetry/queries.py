@@ -6,12 +6,27 @@ from msgspec import Struct
 
 from appliance.database.reader import Reader
 
-# The covering index of sync_dirty answers it; after months offline it is still bounded
-# by the live rows, and this page is opened by one keeper at a time.
+# What is sealed but not yet applied at the district waits as well: a page that forgot it
+# would call work safe that is on this card only. The oldest segment was sealed after the
+# oldest change in it, so it stands for its age.
 UNSENT: Final[LiteralString] = """
-SELECT count(*)      AS waiting,
-       min(since_ms) AS oldest_since_ms
-  FROM sync_dirty
+SELECT count(d.pk) + (SELECT coalesce(sum(c.rows), 0)
+                        FROM sync_stream AS s
+                        JOIN sync_chain AS c
+                          ON c.lane = s.lane
+                         AND c.epoch = s.epoch
+                         AND c.n > s.applied_n
+                        JOIN sync_identity AS i
+                          ON i.epoch = s.epoch) AS waiting,
+       coalesce((SELECT min(c.sealed_at_ms)
+                   FROM sync_stream AS s
+                   JOIN sync_chain AS c
+                     ON c.lane = s.lane
+                    AND c.epoch = s.epoch
+                    AND c.n > s.applied_n
+                   JOIN sync_identity AS i
+                     ON i.epoch = s.epoch), min(d.since_ms)) AS oldest_since_ms
+  FROM sync_dirty AS d
 """
 
 CONTACT: Final[LiteralString] = """
@@ -30,7 +45,7 @@ SELECT name, state, max(started_at_ms) AS started_at_ms, effect
 
 
 class Unsent(Struct, frozen=True):
-    """Changes not yet sealed for the district; `oldest_since_ms` is None when none wait."""
+    """Changes the district does not have; `oldest_since_ms` is None when none wait."""
 
     waiting: int
     oldest_since_ms: int | None
