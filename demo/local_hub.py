@@ -4,6 +4,7 @@ With DARASA_HUB_DSN set, that server is used and none is started.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ from typing import Final
 
 from demo.postgres import PostgresUnavailable, postgres
 
-HUB: Final = (sys.executable, "-m", "sync.hub")
+# setpriv: the hub ends with us, however we are ended.
+HUB: Final = ("setpriv", "--pdeathsig=TERM", sys.executable, "-m", "sync.hub")
 
 
 def main() -> int:
     """Migrate, then serve until Ctrl-C."""
     folder = Path(sys.argv[1]).resolve()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _database(folder) as dsn:
             return _run_hub(folder, dsn)
