@@ -11,7 +11,6 @@ import msgspec
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
@@ -83,9 +82,7 @@ def create_app(settings: HubSettings, *, clock: Clock = system_clock) -> Litesta
         template_config=template_config([TEMPLATES]),
         compression_config=COMPRESSION,
         request_max_body_size=FORM_BYTES_MAX,
-        openapi_config=OpenAPIConfig(
-            title="Darasa hub", version=APP_VERSION, openapi_router=None, render_plugins=()
-        ),
+        openapi_config=openapi.openapi_config(APP_VERSION),
         logging_config=None,
     )
     require_complete_policy(app)

@@ -6,7 +6,7 @@ transaction. A connection outside of one sees no school at all.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final, LiteralString, TypeAlias, TypeVar
+from typing import Any, Final, Literal, LiteralString, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,7 @@ from sync.hub.settings import HubSettings
 
 # Quoted: the driver's classes are generic in its stubs only.
 Link: TypeAlias = "Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Isolation = Literal["read_committed", "repeatable_read"]
 LinkPool: TypeAlias = "Pool[asyncpg.Record]"
 Row = TypeVar("Row", bound=Struct)
 
@@ -30,11 +31,12 @@ SCOPE: Final[LiteralString] = (
 )
 
 
-class Pools(Struct, frozen=True):
+class Pools:
     """`ingest` writes what schools send, `web` reads it and keeps the district's own accounts."""
 
-    ingest: LinkPool
-    web: LinkPool
+    def __init__(self, *, ingest: LinkPool, web: LinkPool) -> None:
+        self.ingest: Final = ingest
+        self.web: Final = web
 
     async def close(self) -> None:
         """Finish what runs and hang up."""
@@ -48,7 +50,7 @@ async def open_pools(settings: HubSettings) -> Pools:
         settings, settings.ingest_dsn, "darasa_ingest", settings.ingest_at_once + 1
     )
     web = await _pool(settings, settings.web_dsn, "darasa_web", WEB_CONNECTIONS_MAX)
-    return Pools(ingest, web)
+    return Pools(ingest=ingest, web=web)
 
 
 @asynccontextmanager
@@ -63,8 +65,8 @@ async def scoped(
 
     `at_one_moment`: all its statements see one state of the database.
     """
-    isolation = "repeatable_read" if at_one_moment else "read_committed"
-    async with pool.acquire() as connection, connection.transaction(isolation=isolation):
+    level: Isolation = "repeatable_read" if at_one_moment else "read_committed"
+    async with pool.acquire() as connection, connection.transaction(isolation=level):
         await set_scope(connection, school_id=school_id, district_id=district_id)
         yield connection
 

@@ -30,6 +30,8 @@ POLICY: Final[dict[str, Who]] = {
     "GET /metrics": "anonymous",
     "GET /api/openapi.json": "anonymous",
     "GET /api/docs": "anonymous",
+    "GET /api/docs/openapi.json": "anonymous",
+    "GET /api/docs/{path}": "anonymous",  # the framework's "no such page"
     # accounts
     "GET /claim": "anonymous",
     "POST /claim": "anonymous",

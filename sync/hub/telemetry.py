@@ -29,6 +29,10 @@ WHAT: Final = {
     "conflicts": "Images kept beside a current one.",
     "segments": "Segments taken in.",
 }
+WHAT_HERE: Final = {
+    "ingest_inside": "Segments being taken in or waiting for it.",
+    "ingest_refused_total": "Segments sent away with Retry-After.",
+}
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -70,20 +74,16 @@ async def metrics(hub: NamedDependency[Hub]) -> str:
         district_id = (await identity(link)).district_id
     async with scoped(hub.pools.web, district_id=district_id) as link:
         found = await _figures(link)
-    lines = [
-        f"# HELP darasa_hub_{name} {what}\n# TYPE darasa_hub_{name} gauge\n"
-        f"darasa_hub_{name} {getattr(found, name)}\n"
-        for name, what in WHAT.items()
-    ]
-    lines += [
-        "# HELP darasa_hub_ingest_inside Segments being taken in or waiting for it.\n"
-        "# TYPE darasa_hub_ingest_inside gauge\n"
-        f"darasa_hub_ingest_inside {hub.gate.inside}\n"
-        "# HELP darasa_hub_ingest_refused_total Segments sent away with Retry-After.\n"
-        "# TYPE darasa_hub_ingest_refused_total counter\n"
-        f"darasa_hub_ingest_refused_total {hub.gate.refused}\n"
-    ]
-    return "".join(lines)
+    gauges = {name: getattr(found, name) for name in WHAT} | {"ingest_inside": hub.gate.inside}
+    lines = [line for name, value in gauges.items() for line in _metric(name, "gauge", value)]
+    lines += _metric("ingest_refused_total", "counter", hub.gate.refused)
+    return "\n".join(lines) + "\n"
+
+
+def _metric(name: str, kind: str, value: int) -> list[str]:
+    full = f"darasa_hub_{name}"
+    what = WHAT.get(name) or WHAT_HERE[name]
+    return [f"# HELP {full} {what}", f"# TYPE {full} {kind}", f"{full} {value}"]
 
 
 async def _figures(link: Link) -> Figures:

@@ -15,7 +15,7 @@ KNOWS_SCHOOL: Final[LiteralString] = """
 SELECT EXISTS (SELECT 1 FROM school AS s WHERE s.school_id = $1 AND s.district_id = $2)
 """
 
-ADD_TOKEN: Final[LiteralString] = """
+ADD_ENROLMENT: Final[LiteralString] = """
 INSERT INTO enrolment_token (school_id, id, token_hash, mode, for_school_id, school_name,
                              by_person_id, created_at_ms, expires_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -35,7 +35,7 @@ async def make_token(
         expires_at_ms=now_ms + new.hours * HOUR_MS,
     )
     await link.execute(
-        ADD_TOKEN,
+        ADD_ENROLMENT,
         district_id,
         made.id,
         token_hash(made.token),

@@ -41,7 +41,7 @@ class School(Struct, frozen=True):
 
 
 # FOR UPDATE: of two boxes that use one token at once, one waits and then reads "used".
-TOKEN: Final[LiteralString] = """
+READ_ENROLMENT: Final[LiteralString] = """
 SELECT t.id, t.mode, t.for_school_id, t.school_name, t.expires_at_ms, t.used_by_node,
        t.used_by_key
   FROM enrolment_token AS t
@@ -50,7 +50,7 @@ SELECT t.id, t.mode, t.for_school_id, t.school_name, t.expires_at_ms, t.used_by_
    FOR UPDATE
 """
 
-USE_TOKEN: Final[LiteralString] = """
+USE_ENROLMENT: Final[LiteralString] = """
 UPDATE enrolment_token
    SET used_at_ms    = $3,
        used_by_node  = $4,
@@ -108,7 +108,9 @@ async def enrol(connection: Link, request: EnrolRequest, *, now_ms: int) -> Enro
     if district_id is None:
         raise TokenUnknown("this hub has no district yet")
     await set_scope(connection, school_id=district_id, district_id=district_id)
-    token = await row(connection, EnrolmentToken, TOKEN, district_id, token_hash(request.token))
+    token = await row(
+        connection, EnrolmentToken, READ_ENROLMENT, district_id, token_hash(request.token)
+    )
     if token is None:
         raise TokenUnknown("no such enrolment token")
     if token.used_by_node is not None:
@@ -120,7 +122,7 @@ async def enrol(connection: Link, request: EnrolRequest, *, now_ms: int) -> Enro
     await _open_school(connection, token, request, district_id, school_id, now_ms)
     await set_scope(connection, school_id=district_id, district_id=district_id)
     await connection.execute(
-        USE_TOKEN, district_id, token.id, now_ms, request.node_id, request.node_key, school_id
+        USE_ENROLMENT, district_id, token.id, now_ms, request.node_id, request.node_key, school_id
     )
     return _answer(hub, token, school_id)
 

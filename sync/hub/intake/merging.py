@@ -4,7 +4,7 @@ A row that PostgreSQL will not take fails its set; the set is cut in halves unti
 stands alone and is put aside. The others are merged; the stream goes on.
 """
 
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import asyncpg
@@ -172,7 +172,7 @@ async def _merge_sets(connection: Link, merging: Merging, batch: Batch, sql: Sta
         await _keep_losers(
             connection, merging, batch.table, await connection.fetch(sql.losers, *scope)
         )
-    if judged["becomes_current"]:
+    if judged["later"]:
         await connection.execute(sql.update, *scope, merging.now_ms)
     return Tally(
         inserted=inserted,
@@ -211,5 +211,5 @@ def _count(status: str) -> int:
 
 def _id_or_none(value: object) -> UUID | None:
     if isinstance(value, bytes) and len(value) == 16:
-        return UUID(bytes=cast("bytes", value))
+        return UUID(bytes=value)
     return None
