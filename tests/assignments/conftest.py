@@ -6,8 +6,8 @@ from tests.box import running_box, sign_in
 
 
 @pytest.fixture
-def box(school_on_file, tmp_path):
-    with running_box(school_on_file[0], tmp_path / "data") as client:
+def box(database):
+    with running_box(database) as client:
         yield client
 
 

@@ -4,7 +4,7 @@
   "use strict";
   const Darasa = window.Darasa;
   const meta = document.querySelector("meta[name=darasa-person]");
-  if (!Darasa || !Darasa.outbox || !meta) return;
+  if (!Darasa || !Darasa.outbox || !meta || Darasa.signInAgain) return;
   let overlay = null;
   let focused = null; // where the person was before
 
