@@ -177,6 +177,15 @@ def _picture(
     return f'<span class="picture-left-out">Picture{": " + said if said else ""}</span>'
 
 
+def _code(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env
+) -> str:
+    """Long lines scroll inside their box; without a tab stop a keyboard could not reach them."""
+    kind = "fence" if tokens[index].type == "fence" else "code_block"
+    html: str = getattr(RendererHTML, kind)(renderer, tokens, index, options, env)
+    return html.replace("<pre>", '<pre tabindex="0">', 1)
+
+
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     stops: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
@@ -186,6 +195,8 @@ def _markdown() -> MarkdownIt:
     markdown.add_render_rule("div_open", _open_div)
     markdown.add_render_rule("div_close", _close_div)
     markdown.add_render_rule("image", _picture)
+    markdown.add_render_rule("fence", _code)
+    markdown.add_render_rule("code_block", _code)
     return markdown
 
 

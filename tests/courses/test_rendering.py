@@ -89,6 +89,14 @@ def test_headings_stand_below_the_title_of_their_section():
     assert render("### A\n\n#### B\n\n###### C") == "<h4>A</h4>\n<h4>B</h4>\n<h4>C</h4>\n"
 
 
+@pytest.mark.parametrize(
+    "written", ["```python\nprint(1)\n```", "    print(1)", "<pre>\n\n    print(1)"]
+)
+def test_code_can_be_scrolled_by_keyboard(written):
+    assert render(written).count('<pre tabindex="0"><code') == 1
+    assert "<pre>" not in render(written)
+
+
 def test_tables_are_tables():
     assert "<th>day</th>" in render("| day | mm |\n|---|---|\n| Mon | 4 |")
 
