@@ -51,7 +51,7 @@ def pass_socket(port):
     listener.bind(("127.0.0.1", port))
     listener.listen()
     os.dup2(listener.detach(), FIRST_FD)
-    os.set_inheritable(FIRST_FD, True)  # dup2 leaves it alone where both numbers are the same
+    os.set_inheritable(FIRST_FD, True)  # noqa: FBT003 -- dup2 of equal numbers does not
     os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 
 
