@@ -83,6 +83,22 @@ def test_the_agent_is_ready_before_there_is_a_district(heard, tmp_path):
         heard.until("STOPPING=1")
 
 
+@pytest.mark.postgres
+def test_the_hub_is_ready_when_it_serves_its_district(heard, tmp_path, postgres_server, hub_dsn):
+    postgres_server.socket_dir.chmod(0o711)  # behind the limits even root enters only its own
+    port = free_port()
+    env = beating(heard, DARASA_HUB_DSN=hub_dsn, DARASA_HUB_DATA=str(tmp_path / "hub"))
+    env["DARASA_HUB_PORT"] = str(port)
+    command = behind("darasa-hub.service", "-m", "sync.hub", "serve")
+    with Process("hub", command, env=env, log=tmp_path / "log") as hub:
+        heard.until("READY=1")
+        heard.until("WATCHDOG=1")
+        heard.until("WATCHDOG=1")
+        assert asyncio.run(ask(port, "GET", "/health")).status == 200, hub.tail()
+        hub.stop()
+        heard.until("STOPPING=1")
+
+
 @pytest.mark.parametrize("unit", ["darasa-box.service", "darasa-agent.service"])
 def test_whoever_stores_instants_may_ask_whether_the_clock_is_right(unit):
     assert went_well(unit, ASK_THE_CLOCK)
