@@ -77,7 +77,9 @@ async def _from_form(uploads: list[UploadFile], *, name: str) -> Upload:
     contents = {upload.filename: await upload.read() for upload in uploads}
     (first, data), *others = contents.items()
     if not others and (first.lower().endswith(".zip") or data.startswith(b"PK\x03\x04")):
-        return Upload(_from_zip(data), name or PurePosixPath(first).stem)
+        # A zip of loose files is called by its own name; one of a folder by the folder's.
+        folder = PurePosixPath(first).stem
+        return Upload({f"{folder}/{path}": data for path, data in _from_zip(data).items()}, name)
     return Upload(contents, name)
 
 

@@ -125,6 +125,17 @@ def test_a_teacher_looks_first_and_then_adds_the_course(teacher):
     assert "6 West" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("files", "title"),
+    [({"a.md": b"x"}, "Rain songs"), ({"sw/1_mvua.md": b"Mvua"}, "Kiswahili")],
+)
+def test_a_zip_without_a_title_is_called_by_its_folder_or_else_by_its_own_name(
+    teacher, files, title
+):
+    report = teacher.post("/api/v1/courses/import", **upload(zipped(files), "rain-songs.zip"))
+    assert report.json()["title"] == title
+
+
 def test_markdown_files_may_be_chosen_without_a_zip(teacher):
     files = [
         ("files", (path, data, "text/markdown")) for path, data in RAIN.items() if "/" not in path
