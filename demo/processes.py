@@ -156,7 +156,7 @@ def agent_process(data_dir: Path) -> Process:
 
 
 def hub_process(data_dir: Path, port: int, dsn: str) -> Process:
-    """Describe `darasa-hub serve`; not started yet."""
+    """Describe `darasa-hub serve` on a database that is brought to this release first."""
     env = {
         "DARASA_HUB_DSN": dsn,
         "DARASA_HUB_DATA": str(data_dir),
@@ -164,7 +164,16 @@ def hub_process(data_dir: Path, port: int, dsn: str) -> Process:
         "DARASA_HUB_PORT": str(port),
     }
     log = _log(data_dir, "hub.log")
-    return Process("hub", [PYTHON, "-m", "sync.hub", "serve"], env=env, log=log)
+    command = [PYTHON, "-m", "sync.hub"]
+    with log.open("ab") as output:
+        subprocess.run(  # noqa: S603 -- our own program, no shell
+            [*command, "migrate"],
+            env={**os.environ, **env},
+            stdout=output,
+            stderr=output,
+            check=True,
+        )
+    return Process("hub", [*command, "serve"], env=env, log=log)
 
 
 def _log(data_dir: Path, name: str) -> Path:
