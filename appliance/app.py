@@ -27,7 +27,8 @@ from appliance.accounts.keyring import Keyring
 from appliance.accounts.queries import identity, is_claimed
 from appliance.assignments import pages as assignments_pages
 from appliance.assignments import routes as assignments_routes
-from appliance.classes import roster_routes, sign_in_pages
+from appliance.classes import pages as classes_pages
+from appliance.classes import people_pages, roster_pages, roster_routes, sign_in_pages
 from appliance.classes import routes as classes_routes
 from appliance.clock import Clock, system_clock
 from appliance.courses import pages as courses_pages
@@ -59,6 +60,7 @@ from appliance.telemetry import pages as telemetry_pages
 from appliance.telemetry import routes as telemetry_routes
 from appliance.telemetry.meter import RequestMeter
 from appliance.telemetry.routes import Telemetry
+from appliance.web import api_docs
 from appliance.web import pages as web_pages
 from appliance.web import static as web_static
 from appliance.web.static import COMPRESSION
@@ -69,13 +71,17 @@ APP_VERSION: Final = version("darasa")
 # One line a feature, lowest tier first.
 ROUTES: Final = (
     *web_static.ROUTES,
+    *api_docs.ROUTES,
     *web_pages.ROUTES,
     *access_routes.ROUTES,
     *access_pages.ROUTES,
     *accounts_routes.ROUTES,
     *accounts_pages.ROUTES,
     *classes_routes.ROUTES,
+    *classes_pages.ROUTES,
+    *people_pages.ROUTES,
     *roster_routes.ROUTES,
+    *roster_pages.ROUTES,
     *sign_in_pages.ROUTES,
     *courses_routes.ROUTES,
     *courses_pages.ROUTES,
@@ -116,7 +122,7 @@ def create_app(
         template_config=template_config(),
         compression_config=COMPRESSION,
         request_max_body_size=settings.body_bytes_max,
-        openapi_config=None,
+        openapi_config=api_docs.openapi_config("Darasa box", APP_VERSION),
         logging_config=None,
     )
     require_complete_policy(app)

@@ -1,4 +1,4 @@
-"""Claiming the box, and the list of people, as JSON."""
+"""Claiming the box, as JSON."""
 
 from typing import Final
 
@@ -6,19 +6,16 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from appliance.access.commands import PIN_TRIES_MAX
-from appliance.access.models import Actor
 from appliance.accounts.claiming import Claiming
 from appliance.accounts.models import (
     Claim,
     Claimed,
     ClaimProgress,
-    Person,
     RecoveryCode,
     Replacement,
     Takeover,
 )
-from appliance.accounts.queries import claim_progress, people
+from appliance.accounts.queries import claim_progress
 from appliance.database.readers import Readers
 
 
@@ -48,12 +45,4 @@ async def create_takeover(data: JSONBody[Takeover], claiming: NamedDependency[Cl
     await claiming.take_over(data)
 
 
-@get("/api/v1/people")
-async def list_people(
-    actor: NamedDependency[Actor], readers: NamedDependency[Readers]
-) -> list[Person]:
-    """Everybody of the school, by name."""
-    return await readers.read(people, actor.school_id, tries_max=PIN_TRIES_MAX)
-
-
-ROUTES: Final = (get_claim, create_claim, create_replacement, create_takeover, list_people)
+ROUTES: Final = (get_claim, create_claim, create_replacement, create_takeover)

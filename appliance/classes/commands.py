@@ -75,6 +75,15 @@ UPDATE class_member
 """
 
 
+IS_STAFF: Final[LiteralString] = """
+SELECT 1
+  FROM role_assignment
+ WHERE person_id = ?1
+   AND role IN ('teacher', 'school_admin')
+   AND deleted_at_ms IS NULL
+ LIMIT 1
+"""
+
 IS_TEACHER: Final[LiteralString] = """
 SELECT 1
   FROM role_assignment
@@ -223,6 +232,16 @@ def add_staff(
         give_role(tx, person_id, role, "org", actor.school_id, now_ms=now_ms)
     give_password(tx, person_id, wanted.sign_in_name, secret_hash)
     return active_person(tx, person_id)
+
+
+def give_staff_password(
+    tx: Transaction, person_id: UUID, sign_in_name: str, secret_hash: bytes
+) -> None:
+    """Give a member of staff a name and a password. Raises NotFound for pupils, NameTaken."""
+    active_person(tx, person_id)
+    if tx.value(IS_STAFF, (person_id,)) is None:
+        raise NotFound(f"member of staff {person_id}")
+    give_password(tx, person_id, sign_in_name, secret_hash)
 
 
 def reset_pin(tx: Transaction, actor: Actor, new: PinHash) -> None:

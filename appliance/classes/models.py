@@ -5,6 +5,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from appliance.access.models import NewPassword, SignInName
+
 MEMBERS_MAX = 500  # one request; a class of forty many times over
 
 ClassName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
@@ -28,6 +30,13 @@ class NewTeacher(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Somebody who shall teach a class."""
 
     person_id: UUID
+
+
+class PasswordGift(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A sign-in name and a password for a member of staff."""
+
+    sign_in_name: SignInName
+    password: NewPassword
 
 
 class ClassGroup(Struct, frozen=True):

@@ -6,8 +6,9 @@ from uuid import UUID
 from appliance.access.commands import PIN_TRIES_MAX
 from appliance.access.models import Actor
 from appliance.access.queries import teaches_class
-from appliance.accounts.models import NamedPerson
+from appliance.accounts.models import NamedPerson, Person
 from appliance.accounts.names import name_key
+from appliance.accounts.queries import people
 from appliance.classes.models import ClassGroup, ClassPage, ClassTeacher, Member
 from appliance.database.reader import Reader
 from appliance.errors import NotFound
@@ -105,6 +106,50 @@ SELECT DISTINCT p.id, p.display_name
  LIMIT ?2
 """
 
+COLLEAGUES: Final[LiteralString] = """
+SELECT p.id, p.display_name
+  FROM person AS p
+ WHERE p.org_id = ?1
+   AND p.state = 'active'
+   AND p.deleted_at_ms IS NULL
+   AND EXISTS (SELECT 1
+                 FROM role_assignment AS r
+                WHERE r.person_id = p.id
+                  AND r.role = 'teacher'
+                  AND r.deleted_at_ms IS NULL)
+   AND NOT EXISTS (SELECT 1
+                     FROM role_assignment AS r
+                    WHERE r.person_id = p.id
+                      AND r.role = 'teacher'
+                      AND r.scope_kind = 'class_group'
+                      AND r.scope_id = ?2
+                      AND r.deleted_at_ms IS NULL)
+ ORDER BY p.display_name
+ LIMIT 500
+"""
+
+PUPILS_OF: Final[LiteralString] = """
+SELECT DISTINCT p.id, p.display_name, p.state, 'learner' AS roles,
+       c.person_id IS NOT NULL     AS has_pin,
+       coalesce(c.failed, 0) >= ?3 AS is_locked,
+       p.version
+  FROM role_assignment AS r
+  JOIN class_member AS m
+    ON m.class_group_id = r.scope_id
+   AND m.deleted_at_ms IS NULL
+  JOIN person AS p
+    ON p.id = m.person_id
+   AND p.deleted_at_ms IS NULL
+  LEFT JOIN credential AS c
+    ON c.person_id = p.id
+   AND c.kind = 'pin'
+ WHERE r.person_id = ?1
+   AND r.role = 'teacher'
+   AND r.scope_kind = 'class_group'
+   AND r.deleted_at_ms IS NULL
+ LIMIT ?2
+"""
+
 IS_PUPIL_OF: Final[LiteralString] = """
 SELECT 1
   FROM class_member AS m
@@ -170,7 +215,20 @@ def members(db: Reader, class_group_id: UUID) -> list[Member]:
     return sorted(found, key=by_name)
 
 
-def by_name(person: NamedPerson | Member) -> str:
+def people_looked_after(db: Reader, actor: Actor) -> list[Person]:
+    """Everybody for an administrator, for a teacher the pupils of the classes taught."""
+    if actor.is_school_admin:
+        return people(db, actor.school_id, tries_max=PIN_TRIES_MAX)
+    found = db.rows(Person, PUPILS_OF, (actor.person_id, MEMBERS_MAX, PIN_TRIES_MAX))
+    return sorted(found, key=by_name)
+
+
+def colleagues(db: Reader, school_id: UUID, class_group_id: UUID) -> list[NamedPerson]:
+    """Teachers of the school who do not teach this class."""
+    return db.rows(NamedPerson, COLLEAGUES, (school_id, class_group_id))
+
+
+def by_name(person: NamedPerson | Member | Person) -> str:
     """Sort as a person would: SQLite puts Á after Z."""
     return name_key(person.display_name)
 

@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from litestar import delete, get, post
+from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -12,19 +12,33 @@ from appliance.access.models import Actor
 from appliance.access.passwords import PasswordHasher
 from appliance.accounts.faults import NotClaimed
 from appliance.accounts.keyring import Keyring
-from appliance.accounts.models import NamedPerson, NewPerson, NewPin
+from appliance.accounts.models import NamedPerson, NewPerson, NewPin, Person
 from appliance.accounts.queries import school
 from appliance.classes.commands import (
     add_members,
     add_pupil,
     add_staff,
     add_teacher,
+    give_staff_password,
     make_class,
     remove_member,
 )
-from appliance.classes.models import ClassGroup, ClassPage, NewClass, NewMembers, NewTeacher
+from appliance.classes.models import (
+    ClassGroup,
+    ClassPage,
+    NewClass,
+    NewMembers,
+    NewTeacher,
+    PasswordGift,
+)
 from appliance.classes.pins import pin_for_pupil, pins_for_class
-from appliance.classes.queries import class_page, classes_of, sign_in_classes, sign_in_names
+from appliance.classes.queries import (
+    class_page,
+    classes_of,
+    people_looked_after,
+    sign_in_classes,
+    sign_in_names,
+)
 from appliance.clock import Clock
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
@@ -128,6 +142,14 @@ async def create_pins(
     )
 
 
+@get("/api/v1/people")
+async def list_people(
+    actor: NamedDependency[Actor], readers: NamedDependency[Readers]
+) -> list[Person]:
+    """Those one looks after, by name: an administrator's are all."""
+    return await readers.read(people_looked_after, actor)
+
+
 @post("/api/v1/people", status_code=201)
 async def create_person(
     data: JSONBody[NewPerson],
@@ -158,6 +180,18 @@ async def create_pin(
     return await pin_for_pupil(writer, readers, keyring, actor, person_id)
 
 
+@put("/api/v1/people/{person_id:uuid}/password", status_code=204)
+async def put_password(
+    person_id: FromPath[UUID],
+    data: JSONBody[PasswordGift],
+    writer: NamedDependency[Writer],
+    hasher: NamedDependency[PasswordHasher],
+) -> None:
+    """Give a member of staff a sign-in name and a password; open sessions end."""
+    secret_hash = await hasher.run(password_hash, data.password)
+    await writer.write(give_staff_password, person_id, data.sign_in_name, secret_hash)
+
+
 ROUTES: Final = (
     list_sign_in_classes,
     list_sign_in_names,
@@ -168,6 +202,8 @@ ROUTES: Final = (
     delete_member,
     create_teacher,
     create_pins,
+    list_people,
     create_person,
     create_pin,
+    put_password,
 )
