@@ -150,7 +150,7 @@ def _title(
     found = (
         _text(settings, "title")
         or (_text(index.settings, "title") if index else "")
-        or " ".join("".join(filter(str.isprintable, name)).split())
+        or _printable(name)
         or LANGUAGES.get(folder, _words(folder))
         or next((_lesson_title(page, _words(_stem(path))) for path, page in pages.items()), "")
     )
@@ -289,7 +289,12 @@ def _module_title(directory: str, course_title: str) -> str:
 
 def _text(settings: Mapping[str, str | list[str]], name: str) -> str:
     value = settings.get(name, "")
-    return value.strip() if isinstance(value, str) else ""
+    return _printable(value) if isinstance(value, str) else ""
+
+
+def _printable(text: str) -> str:
+    """Titles are one line; control characters would travel to the district and break there."""
+    return " ".join("".join(filter(str.isprintable, text)).split())
 
 
 def _stem(path: str) -> str:
@@ -302,8 +307,9 @@ def _directory(path: str) -> str:
 
 def _words(name: str) -> str:
     """`03-read_files` is called "Read files"."""
-    words = re.sub(r"[-_\s]+", " ", re.sub(r"^\d+[-_. ]+", "", name)).strip()
-    return (words or name)[:1].upper() + (words or name)[1:]
+    name = _printable(name)
+    words = re.sub(r"[-_\s]+", " ", re.sub(r"^\d+[-_. ]+", "", name)).strip() or name
+    return words[:1].upper() + words[1:]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

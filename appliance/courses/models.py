@@ -11,7 +11,9 @@ ImportOutcome = Literal["new", "changed", "same"]
 class SourceFile(Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a folder sent as JSON."""
 
-    path: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^(?!/)(?!.*\.\.)[^\\]+$")]
+    path: Annotated[
+        str, Meta(min_length=1, max_length=500, pattern=r"^(?!/)(?!.*\.\.)[^\\\x00-\x1f]+$")
+    ]
     text: str
 
 

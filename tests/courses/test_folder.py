@@ -60,6 +60,7 @@ def test_without_settings_files_stand_in_the_order_people_count():
         ({"my-first_course/one.md": b"x"}, "", "My first course", "en"),
         ({"one.md": b"# Only\n\nx"}, "", "Only", "en"),
         ({"one.md": b"x"}, "C\0\u202e  D", "C D", "en"),
+        ({"config.yaml": b"title: \x01", "one.md": b"x"}, "C", "C", "en"),
     ],
 )
 def test_where_title_and_language_come_from(files, name, title, language):

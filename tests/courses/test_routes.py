@@ -63,6 +63,7 @@ def test_a_dry_run_keeps_nothing(teacher):
         ({"files": []}, 400, "invalid"),
         ({"files": [{"path": "../a.md", "text": "x"}]}, 400, "invalid"),
         ({"files": [{"path": "/a.md", "text": "x"}]}, 400, "invalid"),
+        ({"files": [{"path": "a\0b/a.md", "text": "x"}]}, 400, "invalid"),
         ({"files": [{"path": "a.md", "text": "x", "mode": 7}]}, 400, "invalid"),
         ({"files": [{"path": "a.md", "text": 7}]}, 400, "invalid"),
         ({"files": [{"path": "a.md", "text": "a\0b"}]}, 400, "invalid"),
