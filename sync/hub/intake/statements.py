@@ -141,9 +141,12 @@ def _order(table: Table, alias: str) -> str:
 
 
 def _concurrent(table: Table) -> str:
-    """Two images of a fact carry equal counters, so neither is the other's past."""
+    """Two images of a fact carry equal counters, so neither is the other's past.
+
+    The comparison that is always true keeps $2 in use: PostgreSQL asks for its type.
+    """
     if table.is_fact:
-        return "true"
+        return "$2::uuid IS NOT NULL"
     return "(t.src_epoch <> $2 OR (s.owner_epoch, s.version) = (t.owner_epoch, t.version))"
 
 
