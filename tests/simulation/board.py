@@ -128,23 +128,23 @@ class Board:
 
     # The box's side.
 
-    def write(self, *statements):
-        """One acknowledged command: committed before this returns."""
+    @contextlib.contextmanager
+    def writing(self):
+        """One command: acknowledged once this is left."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         try:
-            for sql, args in statements:
-                execute(sql, args)
+            yield execute
             execute("COMMIT")
-        except BaseException:
+        finally:
             if self.connection.in_transaction:
                 with contextlib.suppress(apsw.Error):
                     execute("ROLLBACK")
-            raise
 
     def claim(self, hub, epoch):
         """Become the school and one of the district's, in two short transactions."""
-        self.write((CLAIM, (self.node_id.bytes, self.school_id.bytes, epoch.bytes)))
+        with self.writing() as execute:
+            execute(CLAIM, (self.node_id.bytes, self.school_id.bytes, epoch.bytes))
         hub.enrol(self.school_id, self.node_id, self.key.verify_key.encode())
         self.join(hub)
 

@@ -10,11 +10,9 @@ from msgspec import Struct
 
 
 class Value(Struct):
-    """One acknowledged image of a row."""
+    """One image of a row. Nothing is owed for it before it is acknowledged, or once excused."""
 
-    key: tuple  # (table, pk, row_hash)
-    parent: tuple | None
-    is_excused: bool = False
+    is_owed: bool = False
 
 
 class Oracle:
@@ -24,23 +22,27 @@ class Oracle:
         self.values = {}
         self.children = {}
 
-    def wrote(self, key, parent):
-        self.values[key] = Value(key, parent)
+    def tried(self, key, parent):
+        """A write is about to be committed; cut off here it may be on the disk or not."""
+        self.values[key] = Value()
         if parent is not None:
             self.children.setdefault(parent, []).append(key)
+
+    def acknowledged(self, key):
+        self.values[key].is_owed = True
 
     def unsafe(self, held):
         """Values that neither are held nor were written over by one that is."""
         return [
             key
             for key, value in self.values.items()
-            if not value.is_excused and not self._is_safe(key, held)
+            if value.is_owed and not self._is_safe(key, held)
         ]
 
     def excuse(self, held):
         """An accident happened: what is nowhere now was lost by it, not by the protocol."""
         for key in self.unsafe(held):
-            self.values[key].is_excused = True
+            self.values[key].is_owed = False
 
     def _is_safe(self, key, held):
         open_keys = [key]

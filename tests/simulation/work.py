@@ -3,6 +3,8 @@
 from typing import Final
 
 from sync.agent.rows import READ_ROW
+from sync.merge import row_hash
+from sync.registry import TABLE
 
 LIVE_GROUPS: Final = """
 SELECT id
@@ -131,10 +133,15 @@ class Work:
         self.commit(board, "grade", pk, (PUT_GRADE, args))
 
     def commit(self, board, name, pk, statement):
-        """Write, and only when it is acknowledged tell the oracle."""
-        before = board.db.tuples(READ_ROW[name], (pk,))
-        board.write(statement)
-        self.world.wrote(board, name, pk, before[0] if before else None)
+        """Write one row; the oracle hears of it before COMMIT and of its success after."""
+        oracle = self.world.oracle
+        with board.writing() as execute:
+            parent = image_key(name, execute(READ_ROW[name], (pk,)).fetchall())
+            execute(*statement)
+            key = image_key(name, execute(READ_ROW[name], (pk,)).fetchall())
+            oracle.tried(key, parent)
+        oracle.acknowledged(key)
+        self.world.counts["writes"] += 1
 
     def _any(self, board, sql):
         found = board.db.tuples(sql)
@@ -143,3 +150,8 @@ class Work:
     def _text(self):
         self.number += 1
         return f"{self.dice.choice(('Darasa', 'Classe', 'صف'))} {self.number}"
+
+
+def image_key(name, found):
+    """What the oracle knows an image by; None where there is no row."""
+    return (name, found[0][0], row_hash(TABLE[name], found[0])) if found else None

@@ -17,11 +17,8 @@ from msgspec import Struct
 from appliance.database.faults import WriteFailed
 from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.retention import trim
-from sync.agent.rows import READ_ROW
 from sync.agent.session import Fetch, Greet, Send
 from sync.core.segment import SegmentRefused
-from sync.merge import row_hash
-from sync.registry import TABLE
 from tests.simulation.board import BORN_MS, FILE, SIZE_MAX, Board, stamp
 from tests.simulation.hub import Broken, Hub
 from tests.simulation.oracle import Oracle
@@ -346,11 +343,3 @@ class World:
             held |= {(*key, row.image.row_hash) for key, row in school.rows.items()}
             held |= set(school.conflicts)
         return held
-
-    def wrote(self, board, name, pk, before):
-        """Note an acknowledged write: the row as it is now, over the row as it was."""
-        table = TABLE[name]
-        (row,) = board.db.tuples(READ_ROW[name], (pk,))
-        parent = None if before is None else (name, pk, row_hash(table, before))
-        self.oracle.wrote((name, pk, row_hash(table, row)), parent)
-        self.counts["writes"] += 1
