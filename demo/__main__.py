@@ -13,16 +13,28 @@ from typing import Final
 
 import asyncpg
 
+from appliance.district.models import SyncStatus
 from demo.compare import Verdict, compare
-from demo.day import HUMAN, Classroom, afternoon, fill_classroom, hang_up, middle, morning
+from demo.day import (
+    HUMAN,
+    HURRIED,
+    Classroom,
+    afternoon,
+    fill_classroom,
+    hang_up,
+    middle,
+    morning,
+)
 from demo.material import find_material
+from demo.people import Pace
 from demo.stage import Stage, district_stage
 from demo.tables import comparison, places, verdict_line
 
 PUPILS: Final = 40
 SCHOOLS: Final = 2
 DRAIN_S_MAX: Final = 90.0  # the agent's wait after a long cut, and what it has to carry
-DRAIN_LOOK_S: Final = 1.0
+LOOK_S: Final = 0.5
+NOTICE_S_MAX: Final = 60.0  # the agent looks every second and lets a burst settle for two
 SEED: Final = 1
 
 
@@ -44,7 +56,7 @@ async def play(told: argparse.Namespace) -> bool:
     say(f"material: {materials[0].source}")
     async with district_stage(materials, say) as stage:
         rooms = [fill_classroom(school, seed=SEED) for school in stage.schools]
-        await play_day(stage, rooms)
+        await play_day(stage, rooms, HURRIED if told.hurried else HUMAN)
         verdicts = await drained(stage, rooms)
         show(stage, rooms, verdicts, seconds=time.monotonic() - began)
         if not told.check:
@@ -53,20 +65,31 @@ async def play(told: argparse.Namespace) -> bool:
     return all(verdict.is_equal for verdict in verdicts)
 
 
-async def play_day(stage: Stage, rooms: Sequence[Classroom]) -> None:
+async def play_day(stage: Stage, rooms: Sequence[Classroom], pace: Pace) -> None:
     """Morning, cut, middle, mend, afternoon."""
     say("morning: everybody signs in and reads")
-    await morning(rooms, HUMAN)
+    await morning(rooms, pace)
     await stage.cut()
     say("the link is cut; the lesson goes on: reading, drafts, hand-ins, marks")
-    await middle(rooms, HUMAN)
+    await middle(rooms, pace)
     handed_in = sum(len(room.book.hand_ins) for room in rooms)
     known = sum(verdict.custody.at_hub for verdict in await look(stage, rooms))
     say(f"still cut: {handed_in} hand-ins have a receipt, the district knows of {known}")
+    await noticed(rooms)
     await stage.mend()
     say("the link is back: second thoughts, and marks for everybody")
-    await afternoon(rooms, HUMAN)
+    await afternoon(rooms, pace)
     hang_up(rooms)
+
+
+async def noticed(rooms: Sequence[Classroom]) -> None:
+    """Wait until every box knows that the district is out of reach, and says so."""
+    async with asyncio.timeout(NOTICE_S_MAX):
+        for room in rooms:
+            keeper = room.teachers[0].phone
+            while (await keeper.get("/api/v1/box/sync", SyncStatus)).error is None:  # noqa: ASYNC110 -- the box has no event to wait for
+                await asyncio.sleep(LOOK_S)
+    say("every box says on its district page that the link is down")
 
 
 async def drained(stage: Stage, rooms: Sequence[Classroom]) -> list[Verdict]:
@@ -77,7 +100,7 @@ async def drained(stage: Stage, rooms: Sequence[Classroom]) -> list[Verdict]:
         verdicts = await look(stage, rooms)
         if all(verdict.is_equal for verdict in verdicts) or time.monotonic() > deadline:
             return verdicts
-        await asyncio.sleep(DRAIN_LOOK_S)
+        await asyncio.sleep(LOOK_S)
 
 
 async def look(stage: Stage, rooms: Sequence[Classroom]) -> list[Verdict]:
@@ -110,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--check", action="store_true", help="exit by itself; 1 on any difference")
     parser.add_argument("--pupils", type=int, default=PUPILS, help="in each school")
+    parser.add_argument("--hurried", action="store_true", help="nobody stops to think")
     parser.add_argument("--schools", type=int, choices=(1, 2), default=SCHOOLS)
     return parser
 

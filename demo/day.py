@@ -19,6 +19,7 @@ from demo.people import Learner, Pace, Teacher, lessons_of
 from demo.school import School
 
 HUMAN: Final = Pace(think_s=(0.3, 1.2), bell_s=2.0)  # a school day in about a minute
+HURRIED: Final = Pace(think_s=(0.02, 0.1), bell_s=0.2)  # for tests
 SECTIONS_READ: Final = 4  # of each lesson; nobody reads everything
 DRAFTS: Final = 3
 HALF: Final = 50
