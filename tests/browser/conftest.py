@@ -70,9 +70,13 @@ class Server:
             return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """Return the browser; without one the test says that it was skipped."""
+    """Return the browser; without one the test says that it was skipped.
+
+    For a module and not the session: until it is closed, Playwright leaves an event loop
+    running in this thread, and no other test could start its own.
+    """
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: browser test not run (apt install chromium)")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
