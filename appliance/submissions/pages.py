@@ -21,13 +21,12 @@ from appliance.enrolments.arrivals import let_person_in
 from appliance.ids import uuid7
 from appliance.submissions.commands import hand_in, put_draft
 from appliance.submissions.faults import BodyTooLarge, NothingWritten, RevisionIdTaken
-from appliance.submissions.models import EDITS_MAX, DraftEdit, HandIn, Receipt, Stamp
+from appliance.submissions.models import EDITS_MAX, DraftEdit, HandIn, Receipt, ReturnedMark, Stamp
 from appliance.submissions.queries import (
     draft_of,
     hand_ins,
     own_hand_in,
     receipts_of_task,
-    revisions,
 )
 from appliance.submissions.rules import (
     BODY_BYTES_MAX,
@@ -50,7 +49,9 @@ class Writing(Struct, frozen=True, kw_only=True):
     edit_no: int
     body: str
     handed_in_body: str
+    is_new_attempt: bool
     receipts: list[Receipt]
+    marks: list[ReturnedMark]
 
 
 class WorkForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -127,14 +128,17 @@ def writing(db: Reader, task_id: UUID, person_id: UUID, *, fresh_id: UUID) -> Wr
     task = task_learnt(db, task_id, person_id)
     draft = draft_of(db, task_id, person_id)
     receipts = receipts_of_task(db, task_id, person_id)
-    handed_in = revisions(db, receipts[0].submission_id)[0].body if receipts else ""
+    last = own_hand_in(db, receipts[0].submission_id, person_id) if receipts else None
+    handed_in = last.revisions[0].body if last else ""
     return Writing(
         task=task,
         revision_id=draft.revision_id if draft else fresh_id,
         edit_no=draft.edit_no if draft else 0,
         body=draft.body if draft else handed_in,
         handed_in_body=handed_in,
+        is_new_attempt=last is None or last.may_start_again,
         receipts=receipts,
+        marks=last.marks if last else [],
     )
 
 
