@@ -13,7 +13,6 @@ from appliance.accounts.queries import identity, is_claimed, school
 from appliance.clock import system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
-from appliance.database.backup import back_up
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import shared_lock
 from appliance.database.migrate import (
@@ -24,6 +23,7 @@ from appliance.database.migrate import (
 )
 from appliance.database.readers import Readers
 from appliance.errors import DarasaError, NotFound
+from appliance.repair import back_up_with_keys, open_keys, restore_school
 from appliance.server import serve
 from appliance.settings import Settings, load_settings
 from appliance.telemetry.queries import unsent
@@ -88,8 +88,20 @@ def _check(settings: Settings, told: argparse.Namespace) -> int:
 def _backup(settings: Settings, told: argparse.Namespace) -> int:
     _require_database(settings)
     target = told.target or settings.backups / f"by-hand-{system_clock()}.db"
-    result = back_up(settings.database, target)
+    result = back_up_with_keys(settings, target)
     print(f"{target}: {result.size_bytes} bytes in {result.took_ms} ms, checked")
+    return 0
+
+
+def _restore(settings: Settings, told: argparse.Namespace) -> int:
+    aside = restore_school(settings, told.backup, now_ms=system_clock())
+    print(f"{told.backup} is in place; what was there before is in {aside}")
+    return 0
+
+
+def _open_keys(settings: Settings, told: argparse.Namespace) -> int:
+    open_keys(settings, told.sealed, input("Recovery code: "))
+    print(f"the keys are in {settings.keys}")
     return 0
 
 
@@ -155,6 +167,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--full", action="store_true", help="read every page and every index")
     backup = command("backup", _backup, "copy the live database and check the copy")
     backup.add_argument("target", nargs="?", type=Path, help="default: a new file in backups/")
+    restored = command("restore", _restore, "put a backup in place; what was there is kept")
+    restored.add_argument("backup", type=Path, help="a copy made by backup or by night")
+    opened = command("open-keys", _open_keys, "make keys/ again with the printed recovery code")
+    opened.add_argument("sealed", type=Path, help="the .keys file beside a backup")
     export = command("export", _export, "write the school as plain SQLite and CSV")
     export.add_argument("folder", type=Path, help="an empty or new folder")
     imported = command("import-course", _import_course, "put a folder of Markdown on the shelf")

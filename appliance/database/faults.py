@@ -4,6 +4,7 @@ DarasaError
 ├── SchemaMismatch     the file and the program are of different releases
 ├── MigrationFailed    the file is as it was before
 ├── BackupFailed       the copy did not pass its check and was removed
+├── BackupUnusable     nothing was put in place
 ├── DataDirInUse       another process holds the school's files
 ├── WriteFailed        the medium refused; nothing of the batch was kept
 ├── Busy: WriterStopped, ReportTooSlow
@@ -43,6 +44,15 @@ class BackupFailed(DarasaError):
     code = "backup-failed"
     title = "The backup is not usable"
     hint = "Run `darasa-box check`, then make the backup again on another medium."
+
+
+class BackupUnusable(DarasaError):
+    """What should be put in place is not a sound database. Nothing was changed."""
+
+    code = "backup-unusable"
+    status = 409
+    title = "This backup cannot be used"
+    hint = "Nothing was changed. Take another one: the nightly copies are in backups/."
 
 
 class DataDirInUse(DarasaError):

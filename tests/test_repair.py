@@ -1,0 +1,125 @@
+"""A box that lost its card has its school again: the backup, and the printed code."""
+
+import io
+
+import pytest
+
+from appliance.__main__ import run
+from appliance.accounts.keys import SEALED, new_keys, new_recovery_code, read_keys, write_keys
+from appliance.database.lock import shared_lock
+from appliance.database.readers import Readers
+from appliance.settings import Settings
+
+NAMES = "SELECT group_concat(display_name, ', ' ORDER BY display_name) FROM person"
+RENAME = "UPDATE person SET display_name = 'nobody', version = version + 1"
+
+
+@pytest.fixture
+def settings(database, monkeypatch):
+    monkeypatch.setenv("DARASA_DATA_DIR", str(database.parent))
+    return Settings(data_dir=database.parent)
+
+
+@pytest.fixture
+def recovery_code(settings):
+    code = new_recovery_code()
+    write_keys(settings.keys, new_keys(), code)
+    return code
+
+
+@pytest.fixture
+def stick(settings, tmp_path):
+    return tmp_path / "stick" / "school.db"
+
+
+def names(settings):
+    readers = Readers(settings.database)
+    try:
+        return readers.here.value(NAMES)
+    finally:
+        readers.close()
+
+
+def type_in(monkeypatch, words):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{words}\n"))
+
+
+def test_a_backup_comes_back_and_what_was_there_is_kept(settings, writer, stick, capsys):
+    before = names(settings)
+    assert run(["backup", str(stick)]) == 0
+    writer.write_blocking(lambda tx: tx.run(RENAME))
+    writer.stop()
+    assert names(settings) != before
+    assert run(["restore", str(stick)]) == 0
+    assert names(settings) == before
+    (aside,) = settings.data_dir.glob("before-restore-*")
+    assert (aside / "school.db").exists()
+    assert str(aside) in capsys.readouterr().out
+    assert run(["check"]) == 0
+
+
+def test_a_database_too_broken_to_open_is_replaced(settings, stick):
+    before = names(settings)
+    assert run(["backup", str(stick)]) == 0
+    settings.database.write_bytes(b"\xa5" * 8_192)
+    assert run(["restore", str(stick)]) == 0
+    assert names(settings) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\xa5" * 8_192, None])
+def test_what_is_no_sound_backup_changes_nothing(settings, stick, content, capsys):
+    before = names(settings)
+    assert run(["backup", str(stick)]) == 0
+    if content is None:
+        stick.unlink()
+    else:
+        stick.write_bytes(content)
+    assert run(["restore", str(stick)]) == 1
+    assert "Nothing was changed" in capsys.readouterr().err
+    assert names(settings) == before
+    assert list(settings.data_dir.glob("*restore*")) == []
+
+
+def test_a_running_box_is_not_restored_under_its_feet(settings, stick, capsys):
+    assert run(["backup", str(stick)]) == 0
+    with shared_lock(settings.data_dir):
+        assert run(["restore", str(stick)]) == 1
+    assert "in use" in capsys.readouterr().err
+
+
+def test_the_printed_code_opens_the_keys_on_another_board(
+    settings, recovery_code, stick, tmp_path, monkeypatch
+):
+    keys = read_keys(settings.keys)
+    assert run(["backup", str(stick)]) == 0
+    monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path / "new"))
+    type_in(monkeypatch, recovery_code.lower().replace("-", " "))
+    assert run(["open-keys", f"{stick}.keys"]) == 0
+    folder = tmp_path / "new" / "keys"
+    assert read_keys(folder) == keys
+    assert (folder / SEALED).exists()
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_another_code_opens_nothing(settings, recovery_code, stick, tmp_path, monkeypatch, capsys):
+    assert run(["backup", str(stick)]) == 0
+    monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path / "new"))
+    type_in(monkeypatch, new_recovery_code())
+    assert run(["open-keys", f"{stick}.keys"]) == 1
+    assert "recovery code" in capsys.readouterr().err
+    assert not (tmp_path / "new" / "keys").exists()
+
+
+def test_keys_that_are_there_are_not_replaced(settings, recovery_code, stick, monkeypatch):
+    assert run(["backup", str(stick)]) == 0
+    keys = read_keys(settings.keys)
+    type_in(monkeypatch, recovery_code)
+    assert run(["open-keys", f"{stick}.keys"]) == 1
+    assert read_keys(settings.keys) == keys
+
+
+def test_a_file_that_holds_no_keys_is_said_to_hold_none(settings, tmp_path, monkeypatch, capsys):
+    (tmp_path / "other").write_bytes(b"not keys")
+    type_in(monkeypatch, new_recovery_code())
+    assert run(["open-keys", str(tmp_path / "other")]) == 1
+    assert "does not hold sealed keys" in capsys.readouterr().err
