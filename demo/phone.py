@@ -6,6 +6,7 @@ programs they measure, and a full client library costs 4 ms of CPU a request.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ JSON: Final = "application/json"
 RETRY_STATUSES: Final = frozenset({502, 503, 504})
 
 T = TypeVar("T")
+Watch = Callable[[str, str, float], None]  # method, path and seconds of one answered request
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -56,6 +58,7 @@ class Phone:
         self.host: Final = host
         self.port: Final = port
         self.cookies: Final[dict[str, str]] = {}
+        self.watch: Watch | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> Self:
@@ -91,12 +94,15 @@ class Phone:
     ) -> Answer:
         """Send one request once. Raises Unreachable when no whole answer comes back."""
         request = self._request(method, path, body, headers or {})
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(ANSWER_S_MAX):
                 answer = await self._exchange(request)
         except (OSError, EOFError, TimeoutError) as error:
             self.hang_up()
             raise Unreachable(f"{method} {path} on port {self.port}: {error!r}") from error
+        if self.watch is not None:
+            self.watch(method, path, time.perf_counter() - began)
         if answer.headers.get("connection") == "close":
             self.hang_up()
         self._keep_cookie(answer)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
 
 from demo.phone import Phone, Unreachable
@@ -136,13 +137,20 @@ def free_port() -> int:
         return number
 
 
-def box_process(data_dir: Path, port: int, *, host_name: str = "darasa-demo") -> Process:
+def box_process(
+    data_dir: Path,
+    port: int,
+    *,
+    host_name: str = "darasa-demo",
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Process:
     """Describe `darasa-box serve`; not started yet."""
     env = {
         "DARASA_DATA_DIR": str(data_dir),
         "DARASA_HOST": "127.0.0.1",
         "DARASA_PORT": str(port),
         "DARASA_HOST_NAME": host_name,
+        **settings,
     }
     log = _log(data_dir, "box.log")
     return Process(f"box {data_dir.name}", [PYTHON, "-m", "appliance", "serve"], env=env, log=log)
