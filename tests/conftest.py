@@ -29,6 +29,13 @@ SERVERS = [
 ]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put browser tests last: Playwright keeps an event loop running on this thread from its
+    first test to the end of the session, and then nobody else can start one."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
