@@ -1,9 +1,10 @@
 import base64
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
-from appliance.database.writer import Writer
-from appliance.errors import Busy, StorageFull
+from appliance.database.writer import Job
 from tests.cast import new_id
 
 PROBLEM = "application/problem+json"
@@ -130,26 +131,40 @@ def test_an_id_that_is_none_is_not_found(as_, school, revision_id):
     assert put(as_("amina"), school, revision_id=revision_id).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("failure", "status", "code"),
-    [
-        (Busy("full", retry_after_s=2), 503, "busy"),
-        (StorageFull("full"), 507, "storage-full"),
-    ],
-)
-def test_a_box_that_cannot_keep_it_says_so(as_, school, monkeypatch, failure, status, code):
-    client = as_("amina")
+def test_a_full_queue_is_told_to_try_again_and_the_same_request_then_works(as_, box, school):
+    client, revision_id = as_("amina"), new_id()
+    writer, queue_max = box.app.state.writer, box.app.state.settings.queue_max
+    is_held, open_gate = Event(), Event()
 
-    async def refuse(*_args, **_kwargs):
-        raise failure
+    def hold(_tx):
+        is_held.set()
+        open_gate.wait(10)
 
-    monkeypatch.setattr(Writer, "write", refuse)
-    answer = put(client, school)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    if status == 503:
-        assert answer.headers["retry-after"] == "2"
-    monkeypatch.undo()
+    with ThreadPoolExecutor(1) as others:
+        others.submit(writer.write_blocking, hold)
+        is_held.wait(10)
+        while writer.waiting < queue_max:
+            writer._enqueue(Job(lambda _tx: None, Future(), None))
+        refused = put(client, school, revision_id=revision_id)
+        open_gate.set()
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert put(client, school, revision_id=revision_id).status_code == 200
+    assert len(client.get("/api/v1/my/hand-ins").json()) == 1
+
+
+def test_a_full_card_keeps_nothing_and_says_so(as_, box, school):
+    client, revision_id = as_("amina"), new_id()
+    writer = box.app.state.writer
+    pages = writer.write_blocking(lambda tx: tx.value("PRAGMA page_count"))
+    writer.write_blocking(lambda tx: tx.run(f"PRAGMA max_page_count = {pages}"))
+    body = "x" * 60_000
+    refused = put(client, school, body, revision_id=revision_id)
+    assert (refused.status_code, refused.json()["code"]) == (507, "storage-full")
     assert client.get("/api/v1/my/hand-ins").json() == []
+    writer.write_blocking(lambda tx: tx.run("PRAGMA max_page_count = 4294967294"))
+    assert put(client, school, body, revision_id=revision_id).status_code == 200
+    assert len(client.get("/api/v1/my/hand-ins").json()) == 1
 
 
 def test_a_draft_survives_and_comes_back(as_, school):
