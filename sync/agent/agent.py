@@ -64,6 +64,7 @@ class Agent:
         self._seams: Final = seams
         self._schema_version: Final = schema_version
         self._db: Final = AgentDatabase(settings.database)
+        self._tried: enrolment.Wish | None = None
         self._pace: Final = Pace(secrets.SystemRandom().random)
         self._chance: Final = Chance(
             epoch=lambda: uuid7(seams.clock()), nonce=lambda: secrets.token_bytes(NONCE_BYTES)
@@ -159,6 +160,7 @@ class Agent:
         asked = enrolment.wish(self._db)
         if asked is None:
             return
+        self._tried = asked
         key = read_node_key(self._settings.keys)
         request = enrolment.request_for(self._db, asked, key, self._stamp(), self._seams.hardware)
         async with open_client(asked.hub_url, self._seams.transport) as client:
@@ -203,7 +205,8 @@ class Agent:
             await pause(stop, POLL_S)
 
     def _is_asked(self) -> bool:
-        return enrolment.wish(self._db) is not None
+        """Say whether the keeper has typed something new; the old token was tried."""
+        return enrolment.wish(self._db) not in {None, self._tried}
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

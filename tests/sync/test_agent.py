@@ -1,0 +1,392 @@
+"""The agent over HTTP, against a hub in memory: what it says, and what it does when told no."""
+
+import asyncio
+from random import Random
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+from nacl.signing import SigningKey
+
+from appliance.database.agent import AgentDatabase
+from appliance.database.connection import open_connection
+from appliance.database.migrate import EDGE_MIGRATIONS, migrate
+from appliance.settings import Settings
+from sync.agent import enrolment, retention
+from sync.agent.agent import QUIET_S, Agent, Seams
+from sync.agent.faults import KeyMissing
+from sync.agent.keys import NODE_KEY, make_node_key, read_node_key
+from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_FIRST, WAIT_S_MAX, Pace
+from sync.agent.sealing import Stamp
+from sync.agent.status import status
+from sync.merge import image_of
+from sync.protocol import (
+    SEGMENT_RAW_BYTES_MAX,
+    Challenge,
+    ChallengeRequest,
+    EnrolAnswer,
+    EnrolRequest,
+    HelloRequest,
+    SignedHello,
+    Token,
+    TokenRequest,
+    decode,
+    encode,
+    sign_in_message,
+)
+from sync.registry import TABLE
+from tests.simulation.hub import Broken, Held, Hub
+
+NOW_MS = 1_760_000_000_000
+pytestmark = pytest.mark.anyio
+
+
+class Web:
+    """The memory hub behind HTTP. `trouble` is called first and may answer instead."""
+
+    def __init__(self):
+        self.hub = Hub(Random(3))
+        self.school_id = UUID(int=77)
+        self.asked = []
+        self.trouble = lambda _request: None
+        self.came = asyncio.Condition()
+
+    async def __call__(self, request):
+        body = await request.aread()
+        self.asked.append((request.method, request.url.path))
+        answer = self.trouble(request)
+        answer = answer if answer is not None else self.answer(request, body)
+        async with self.came:
+            self.came.notify_all()
+        return answer
+
+    async def rows_came(self, number):
+        async with self.came:
+            await self.came.wait_for(
+                lambda: sum(len(school.rows) for school in self.hub.schools.values()) == number
+            )
+
+    def answer(self, request, body):
+        match request.method, request.url.path.removeprefix("/sync/v1/").split("/"):
+            case "POST", ["enrol"]:
+                return self.enrol(decode(body, EnrolRequest))
+            case "POST", ["challenge"]:
+                decode(body, ChallengeRequest)
+                return told(Challenge(challenge=bytes(32)))
+            case "POST", ["token"]:
+                return self.token(decode(body, TokenRequest))
+            case "POST", ["hello"]:
+                return told(self.hub.hello(decode(body, HelloRequest)))
+            case "PUT", ["streams", _, _, _, "segments", _]:
+                return self.put(body)
+            case "GET", ["pull"]:
+                query = request.url.params
+                node = list(self.hub.node_keys)[-1]
+                epoch, cursor = UUID(query["epoch"]), int(query["cursor"])
+                return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
+        raise AssertionError(request)
+
+    def enrol(self, asked):
+        if asked.token != "right":
+            return problem(403, "token-unknown", "This enrolment token is not known")
+        school_id = asked.school_id or self.school_id
+        self.hub.enrol(school_id, asked.node_id, asked.node_key)
+        return told(
+            EnrolAnswer(
+                hub_id=self.hub.hub_id,
+                hub_key=self.hub.public_key,
+                incarnation=self.hub.incarnation,
+                school_id=school_id,
+                district_id=UUID(int=5),
+                mode=asked.mode,
+            )
+        )
+
+    def token(self, asked):
+        _, key = self.hub.node_keys[asked.node_id]
+        words = sign_in_message(self.hub.hub_id, asked.challenge)
+        SigningKey(bytes(32)).verify_key.__class__(key).verify(words, asked.signature)
+        return told(Token(token="t", expires_in_s=900))
+
+    def put(self, body):
+        try:
+            return told(self.hub.put(body))
+        except Broken:
+            return problem(409, "chain-broken", "This does not continue what is here")
+
+
+def told(message):
+    return httpx.Response(200, content=encode(message))
+
+
+def problem(status_code, code, title):
+    body = {"code": code, "title": title, "detail": "", "hint": "", "status": status_code}
+    return httpx.Response(status_code, content=msgspec.json.encode(body))
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("migrated")
+    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
+    return (folder / "school.db").read_bytes()
+
+
+@pytest.fixture
+def web():
+    return Web()
+
+
+@pytest.fixture
+def settings(tmp_path, migrated):
+    settings = Settings(data_dir=tmp_path)
+    settings.database.write_bytes(migrated)
+    make_node_key(settings.keys)
+    return settings
+
+
+@pytest.fixture
+def box(settings):
+    connection = open_connection(settings.database, role="writer")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def agent(settings, web, box):
+    seams = Seams(lambda: NOW_MS, httpx.MockTransport(web), "test board", "0.1.0")
+    agent = Agent(settings, seams, schema_version=2)
+    yield agent
+    agent.close()
+
+
+@pytest.fixture
+def db(settings, box):
+    db = AgentDatabase(settings.database)
+    yield db
+    db.close()
+
+
+def claim(box):
+    box.execute(
+        "INSERT INTO sync_identity (node_id, school_id, epoch) VALUES (?1, ?2, ?3)",
+        (UUID(int=1), UUID(int=2), UUID(int=3)),
+    )
+    box.execute(
+        "INSERT INTO org_unit (id, kind, name, locale, version, updated_at_ms)"
+        " VALUES (?1, 'school', 'Shule ya Ziwa', 'sw', 1, 0)",
+        (UUID(int=2),),
+    )
+
+
+def wish(box, token="right"):
+    box.execute(enrolment.WRITE_WISH, ("http://hub.example", token, NOW_MS))
+
+
+def add_group(box, number):
+    box.execute(
+        "INSERT INTO class_group (id, org_id, name, version, updated_at_ms)"
+        " VALUES (?1, ?2, 'Kidato', 1, 0)",
+        (UUID(int=number), UUID(int=2)),
+    )
+
+
+async def test_a_box_without_a_district_says_nothing(agent, web, box):
+    claim(box)
+    assert await agent.one_try() == QUIET_S
+    assert web.asked == []
+
+
+async def test_adopting_a_school_sends_everything_it_has(agent, web, box, db):
+    claim(box)
+    add_group(box, 10)
+    wish(box)
+    assert await agent.one_try() == QUIET_S
+    held = web.hub.schools[UUID(int=2)].rows
+    assert {name for name, _ in held} == {"org_unit", "class_group"}
+    told = status(db)
+    assert (told.is_enrolled, told.waiting, told.contact.contact_at_ms) == (True, 0, NOW_MS)
+    assert told.contact.error is None
+    assert db.value("SELECT count(*) FROM hub_enrolment") == 0
+
+
+async def test_a_conversation_with_nothing_to_say_is_one_hello(agent, web, box):
+    claim(box)
+    wish(box)
+    await agent.one_try()
+    web.asked.clear()
+    await agent.one_try()
+    assert web.asked == [
+        ("POST", "/sync/v1/challenge"),
+        ("POST", "/sync/v1/token"),
+        ("POST", "/sync/v1/hello"),
+    ]
+
+
+async def test_a_wrong_token_is_told_to_the_keeper_in_the_hubs_words(agent, web, box, db):
+    claim(box)
+    wish(box, "wrong")
+    await agent.one_try()
+    assert "token is not known" in status(db).contact.error
+    wish(box)
+    await agent.one_try()
+    assert status(db).contact.error is None
+
+
+async def test_replacing_fetches_the_school_before_anything_is_sent(agent, web, box, db):
+    """Another box was here before; this one has a key and nothing else."""
+    first = {("org_unit", web.school_id.bytes): "Shule ya Mlima"}
+    web.hub.enrol(web.school_id, UUID(int=1), bytes(32))
+    fill(web.hub, web.school_id, first)
+    wish(box)
+    await agent.one_try()
+    assert box.execute("SELECT name FROM org_unit").fetchall() == [("Shule ya Mlima",)]
+    assert db.value("SELECT school_id FROM sync_identity") == web.school_id.bytes
+    assert status(db).recovery_due is False
+    puts = [number for number, (method, _) in enumerate(web.asked) if method == "PUT"]
+    pulls = [number for number, (_, path) in enumerate(web.asked) if path.endswith("/pull")]
+    assert max(pulls) < min(puts)
+
+
+def fill(hub, school_id, named):
+    school = hub.schools[school_id]
+    epoch = UUID(int=99)
+    for (table, pk), name in named.items():
+        values = (pk, None, "school", name, "sw", 3, 0, None, 0, None)
+        school.change_no += 1
+        image = image_of(TABLE[table], values, epoch.bytes)
+        school.rows[table, pk] = Held(values, image, school.change_no)
+    school.heads[epoch] = school.change_no
+
+
+@pytest.mark.parametrize(
+    ("answer", "least_s"),
+    [
+        (httpx.Response(503, headers={"retry-after": "40"}), 40),
+        (httpx.Response(429), 30),
+        (httpx.Response(502, text="<html>bad gateway</html>"), 0),
+        (httpx.Response(200, text="a captive portal says hello"), WAIT_S_MAX),
+    ],
+)
+async def test_whatever_answers_the_agent_goes_on_later(agent, web, box, db, answer, least_s):
+    claim(box)
+    wish(box)
+    await agent.one_try()
+    add_group(box, 10)
+    web.trouble = lambda _request: answer
+    wait_s = await agent.one_try()
+    assert least_s <= wait_s <= max(least_s, WAIT_S_FIRST)
+    assert status(db).waiting == 1
+    web.trouble = lambda _request: None
+    await agent.one_try()
+    assert status(db).waiting == 0
+
+
+async def test_no_link_is_normal(agent, web, box, db):
+    claim(box)
+    wish(box)
+    await agent.one_try()
+
+    def cut(_request):
+        raise httpx.ConnectError("no route")
+
+    web.trouble = cut
+    assert await agent.one_try() <= WAIT_S_FIRST
+    assert "cannot be reached" in status(db).contact.error
+    web.trouble = lambda _request: None
+    await agent.one_try()
+    assert status(db).contact.error is None
+
+
+async def test_a_token_that_ran_out_is_renewed_in_silence(agent, web, box, db):
+    claim(box)
+    wish(box)
+    refusals = iter([problem(401, "node-unknown", "This token has run out")])
+    web.trouble = lambda request: next(refusals, None) if "hello" in request.url.path else None
+    assert await agent.one_try() == QUIET_S
+    assert status(db).contact.error is None
+
+
+async def test_a_stranger_at_the_hubs_address_is_not_believed(agent, web, box, db):
+    claim(box)
+    wish(box)
+    await agent.one_try()
+    add_group(box, 10)
+    stranger = SignedHello(body=b"whatever", signature=bytes(64))
+    web.trouble = lambda request: told(stranger) if "hello" in request.url.path else None
+    assert await agent.one_try() == WAIT_S_MAX
+    assert "not from this box's hub" in status(db).contact.error
+    assert status(db).waiting == 1
+
+
+async def test_a_hub_with_another_history_gets_everything_again(agent, web, box, db):
+    claim(box)
+    wish(box)
+    await agent.one_try()
+    epoch = db.value("SELECT epoch FROM sync_identity")
+    web.hub.schools.clear()
+    web.hub.enrol(UUID(int=2), UUID(int=1), web.hub.node_keys[UUID(int=1)][1])
+    await agent.one_try()
+    assert db.value("SELECT epoch FROM sync_identity") != epoch
+    assert set(web.hub.schools[UUID(int=2)].rows) == {("org_unit", UUID(int=2).bytes)}
+
+
+async def test_the_loop_wakes_when_the_box_has_written(agent, web, box):
+    claim(box)
+    wish(box)
+    stop = asyncio.Event()
+    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+        tasks.create_task(agent.run(stop))
+        await web.rows_came(1)
+        add_group(box, 10)
+        await web.rows_came(2)
+        stop.set()
+
+
+async def test_payloads_go_when_they_are_applied_and_old(agent, box, db):
+    claim(box)
+    wish(box)
+    for number in range(3):
+        add_group(box, 10 + number)
+        await agent.one_try()
+    kept = "SELECT count(*) FROM sync_segment"
+    retention.trim(db, now_ms=NOW_MS)
+    assert db.value(kept) == 3
+    retention.trim(db, now_ms=NOW_MS + retention.KEEP_MS + 1)
+    assert db.value(kept) == 0
+    assert db.value("SELECT count(*) FROM sync_chain") == 3
+    assert db.value("SELECT trimmed_n FROM sync_stream WHERE lane = 0") == 3
+
+
+def test_waiting_doubles_up_to_a_quarter_of_an_hour_and_sizes_breathe():
+    pace = Pace(lambda: 1.0)
+    assert [pace.failed() for _ in range(4)] == [5, 10, 20, 40]
+    assert [pace.failed() for _ in range(9)][-1] == WAIT_S_MAX
+    pace.heard()
+    assert pace.failed() == WAIT_S_FIRST
+    for _ in range(20):
+        pace.sent(0.5)
+    assert pace.size_bytes == SEGMENT_RAW_BYTES_MAX
+    for _ in range(20):
+        pace.sent(60.0)
+    assert pace.size_bytes == SIZE_BYTES_MIN
+
+
+def test_a_key_is_made_once_and_readable_by_the_box_alone(tmp_path):
+    with pytest.raises(KeyMissing):
+        read_node_key(tmp_path)
+    made = make_node_key(tmp_path)
+    assert make_node_key(tmp_path) == made == read_node_key(tmp_path)
+    assert (tmp_path / NODE_KEY).stat().st_mode & 0o777 == 0o600
+    (tmp_path / NODE_KEY).write_bytes(b"short")
+    with pytest.raises(KeyMissing):
+        read_node_key(tmp_path)
+
+
+def test_a_board_asks_under_the_same_id_every_time(db, settings):
+    key = read_node_key(settings.keys)
+    stamp = Stamp(now_ms=NOW_MS, clock_quality=1, schema_version=2, app_version="0.1.0")
+    asked = enrolment.Wish("http://hub.example", "right", NOW_MS)
+    first, second = (enrolment.request_for(db, asked, key, stamp, "") for _ in range(2))
+    assert first == second
+    assert (first.mode, first.school_id) == ("replace", None)
