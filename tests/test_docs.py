@@ -119,3 +119,16 @@ def test_decisions_are_numbered_without_gaps():
     for number, page in enumerate(pages, start=1):
         assert page.name.startswith(f"{number:04}-"), page.name
         assert text_of(page).startswith(f"# {number}. "), page.name
+
+
+def test_every_decision_the_code_leans_on_is_written_down():
+    sources = [
+        path for each in ("appliance", "sync", "migrations") for path in (ROOT / each).rglob("*.*")
+    ]
+    named = {
+        number
+        for path in sources
+        if path.suffix in {".py", ".sql"}
+        for number in re.findall(r"docs/decisions/(\d{4})", text_of(path))
+    }
+    assert named <= {page.name[:4] for page in (ROOT / "docs" / "decisions").glob("*.md")}

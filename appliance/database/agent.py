@@ -2,7 +2,7 @@
 
 Foreign keys are not enforced here. The agent writes the school's rows only when it puts
 back what the hub has, page by page, and a child may come a page before its parent; what
-points nowhere is looked for when the last page is in (docs/decisions/0010).
+points nowhere is looked for when the last page is in (docs/decisions/0009).
 """
 
 from collections.abc import Iterator, Sequence
