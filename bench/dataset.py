@@ -27,6 +27,12 @@ FACTS_EACH: Final = 570  # 350 pupils x 570 = 200,000
 TASKS_EACH: Final = 40
 SENTENCES: Final = 10  # a page of 500 letters
 
+ENROLMENTS: Final[LiteralString] = """
+SELECT id, person_id
+  FROM enrolment
+ WHERE course_run_id = ?1
+ ORDER BY id
+"""
 LAST_SEQ: Final[LiteralString] = "SELECT seq FROM sync_identity"
 FORGET: Final[LiteralString] = "DELETE FROM sync_dirty WHERE seq > ?1"
 SECTIONS: Final[LiteralString] = "SELECT id FROM section ORDER BY id"
@@ -93,6 +99,13 @@ class Setting(Struct, frozen=True):
     sections: list[UUID]
 
 
+class Place(Struct, frozen=True):
+    """A pupil's enrolment."""
+
+    id: UUID
+    person_id: UUID
+
+
 class RunRow(Struct, frozen=True):
     """The run that exists already."""
 
@@ -122,6 +135,19 @@ def write_history(school: School, *, now_ms: int, share: float = 1.0) -> None:
             with db.changing() as tx:
                 _write_class(tx, setting, number, dice, now_ms=now_ms, share=share)
                 tx.run(FORGET, (before,))
+
+
+def write_facts(school: School, count: int, *, now_ms: int) -> None:
+    """Add a lesson's worth of facts of the measured class; they wait to be sent."""
+    dice = Random(count)
+    with closing(AgentDatabase(school.database)) as db, db.changing() as tx:
+        setting = _setting(db, school.run_id)
+        places = db.rows(Place, ENROLMENTS, (school.run_id,))
+        for number in range(count):
+            place, moment = places[number % len(places)], now_ms - dice.randrange(2_400_000)
+            section = setting.sections[number // len(places) % len(setting.sections)]
+            what = (section, place.person_id, dice.choice((25, 50, 75, 100)), moment)
+            tx.run(ADD_FACT, (uuid7(moment), place.id, *what))
 
 
 def _setting(db: AgentDatabase, run_id: UUID) -> Setting:

@@ -64,8 +64,11 @@ async def _alone(bench: Bench, learner: Learner) -> tuple[float, float | None]:
     for number in range(ALONE):
         await learner.report(sections[number % len(sections)], number % 101)
     per_answer = (written(bench.box) - before) / ALONE
-    syncs = await _count_syncs(tracer, bench.folder / "syncs.txt")
-    return per_answer, None if syncs is None else syncs / ALONE
+    if tracer is None:
+        return per_answer, None
+    tracer.send_signal(signal.SIGINT)
+    await tracer.wait()
+    return per_answer, count_syncs(bench.folder / "syncs.txt") / ALONE
 
 
 async def trace(process: Process, output: Path) -> asyncio.subprocess.Process | None:
@@ -79,11 +82,8 @@ async def trace(process: Process, output: Path) -> asyncio.subprocess.Process | 
     return tracer if tracer.returncode is None else None
 
 
-async def _count_syncs(tracer: asyncio.subprocess.Process | None, output: Path) -> int | None:
-    if tracer is None:
-        return None
-    tracer.send_signal(signal.SIGINT)
-    await tracer.wait()
+def count_syncs(output: Path) -> int:
+    """Count fsync and fdatasync in what strace wrote."""
     return output.read_text(errors="replace").count("sync(")
 
 

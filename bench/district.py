@@ -1,0 +1,211 @@
+"""The way to the district: ingest against raw COPY, bytes for each change, an empty sync.
+
+The agent's own session and link against a real hub process on a real PostgreSQL with
+fsync; only the waiting between two rounds is left out.
+"""
+
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from typing import Any, Final, LiteralString
+
+import asyncpg
+from msgspec import Struct
+
+from appliance.clock import clock_quality, system_clock
+from appliance.database.agent import AgentDatabase
+from appliance.database.migrate import schema_version
+from appliance.ids import uuid7
+from bench.classroom import Bench
+from bench.dataset import write_facts
+from bench.results import Figure, at_least, at_most, known
+from demo.district import claim_hub, let_in
+from demo.link import Link as Relay
+from demo.postgres import postgres
+from demo.processes import free_port, hub_process, until_healthy
+from sync.agent import enrolment, store
+from sync.agent.keys import read_node_key
+from sync.agent.link import Link, enrol, open_client
+from sync.agent.sealing import Stamp
+from sync.agent.session import Chance, Fetch, Greet, Send, Session
+from sync.protocol import SEGMENT_RAW_BYTES_MAX
+
+ROUNDS: Final = 9
+LARGE: Final = 5_000  # SEGMENT_ROWS_MAX
+SMALL: Final = 1_000
+EMPTY_ROUNDS: Final = 10
+KIB: Final = 1 << 10
+
+ROWS_OF_SEGMENT: Final[LiteralString] = """
+SELECT rows
+  FROM sync_chain
+ WHERE lane = ?1 AND epoch = ?2 AND n = ?3
+"""
+CREATE_TWIN: Final[LiteralString] = """
+CREATE TABLE twin (LIKE progress_fact INCLUDING ALL)
+"""
+NEWEST_FACTS: Final[LiteralString] = """
+SELECT t.*
+  FROM progress_fact AS t
+ ORDER BY t.change_no DESC
+ LIMIT $1
+"""
+
+
+class Carried(Struct, frozen=True):
+    """One segment on its way: how many rows, how large, how long until the answer."""
+
+    rows: int
+    size_bytes: int
+    seconds: float
+
+
+class Courier:
+    """Does what the agent does, at once and with a stopwatch."""
+
+    def __init__(self, bench: Bench, hub_port: int) -> None:
+        self._bench: Final = bench
+        self._url: Final = f"http://127.0.0.1:{hub_port}"
+        self._key: Final = read_node_key(bench.school.data_dir / "keys")
+        chance = Chance(epoch=lambda: uuid7(system_clock()), nonce=lambda: uuid7(0).bytes)
+        self._chance: Final = chance
+        self._stamp: Final = Stamp(
+            system_clock(), clock_quality(), schema_version(bench.school.database), "bench"
+        )
+
+    async def join(self) -> None:
+        """Redeem the token that stands on the box's district page."""
+        with closing(AgentDatabase(self._bench.school.database)) as db:
+            asked = enrolment.wish(db)
+            assert asked is not None
+            request = enrolment.request_for(db, asked, self._key, self._stamp, "bench")
+            async with open_client(asked.hub_url) as client:
+                answer = await enrol(client, request)
+            enrolment.join(db, asked, request, answer, self._chance.epoch)
+
+    async def carry(self, url: str | None = None) -> list[Carried]:
+        """Say hello and bring everything that waits; `url` may lead over a relay."""
+        carried = []
+        with closing(AgentDatabase(self._bench.school.database)) as db:
+            me = store.identity(db)
+            assert me is not None
+            session = Session(db, self._key, self._chance)
+            async with open_client(url or self._url) as client:
+                link = Link(client, me, self._key, time.monotonic)
+                while request := session.next_request(self._stamp, SEGMENT_RAW_BYTES_MAX):
+                    match request:
+                        case Greet():
+                            session.take_hello(await link.greet(request), now_ms=system_clock())
+                        case Fetch():
+                            session.take_page(await link.fetch(request), now_ms=system_clock())
+                        case Send():
+                            carried.append(await self._send(db, session, link, request))
+        return carried
+
+    async def _send(
+        self, db: AgentDatabase, session: Session, link: Link, request: Send
+    ) -> Carried:
+        began = time.perf_counter()
+        answer = await link.send(request)
+        took = time.perf_counter() - began
+        session.take_segment_answer(request, answer)
+        rows = db.value(ROWS_OF_SEGMENT, (request.lane, request.epoch, request.n))
+        assert isinstance(rows, int)
+        return Carried(rows, len(request.payload), took)
+
+
+async def district(bench: Bench, *, rounds: int = ROUNDS) -> list[Figure]:
+    """Measure everything that needs a hub."""
+    async with bench_hub(bench) as (courier, port, dsn):
+        figures = await first_push(courier)
+        figures += await bytes_per_change(bench, courier)
+        figures += await ingest_ratio(bench, courier, dsn, rounds=rounds)
+        figures += await empty_sync(courier, port)
+    return figures
+
+
+@asynccontextmanager
+async def bench_hub(bench: Bench) -> AsyncIterator[tuple[Courier, int, str]]:
+    """Start PostgreSQL and a hub, and let the box in."""
+    with postgres(bench.folder / "postgres") as server:
+        port = free_port()
+        with hub_process(bench.folder / "hub", port, server.dsn()) as hub:
+            await until_healthy(hub, port)
+            claimed = await claim_hub(port, bench.folder / "hub")
+            await let_in(claimed, bench.school, f"http://127.0.0.1:{port}")
+            courier = Courier(bench, port)
+            await courier.join()
+            yield courier, port, server.dsn()
+
+
+async def first_push(courier: Courier) -> list[Figure]:
+    """Bring whatever the measurements before have left: sealing, sending and merging."""
+    began = time.perf_counter()
+    carried = await courier.carry()
+    took = time.perf_counter() - began
+    rows = sum(each.rows for each in carried)
+    return [
+        known("waiting changes brought in one go", rows, ""),
+        at_least("sync push: sealed, sent and merged", rows / took, "/s", 5_000),
+    ]
+
+
+async def bytes_per_change(bench: Bench, courier: Courier) -> list[Figure]:
+    """Count a segment's bytes for each of its rows."""
+    figures = []
+    for count in (SMALL, LARGE):
+        write_facts(bench.school, count, now_ms=system_clock())
+        carried = await courier.carry()
+        rows, size = sum(each.rows for each in carried), sum(each.size_bytes for each in carried)
+        assert rows == count, (rows, count)
+        name = f"bytes on the wire for each of {count} changes"
+        figures.append(at_most(name, size / rows, "B", 40, "correct"))
+    return figures
+
+
+async def ingest_ratio(bench: Bench, courier: Courier, dsn: str, *, rounds: int) -> list[Figure]:
+    """Send segments of 5,000 facts; COPY the same rows into a twin table, turn by turn."""
+    by_segment, by_copy = [], []
+    pg = await asyncpg.connect(dsn)
+    try:
+        await pg.execute(CREATE_TWIN)
+        for _ in range(rounds):
+            write_facts(bench.school, LARGE, now_ms=system_clock())
+            by_segment.append(sum(each.seconds for each in await courier.carry()))
+            by_copy.append(await copy_same_rows(pg))
+    finally:
+        await pg.close()
+    segment_s, copy_s = statistics.median(by_segment), statistics.median(by_copy)
+    name = f"hub ingest of {LARGE} rows"
+    return [
+        known(f"{name}: request to answer", segment_s * 1_000, "ms"),
+        known(f"raw COPY of the same {LARGE} rows", copy_s * 1_000, "ms"),
+        known(f"{name}: rate", LARGE / segment_s, "/s"),
+        at_least(f"{name} / raw COPY", copy_s / segment_s, "x", 0.5, "ratio"),
+    ]
+
+
+async def copy_same_rows(pg: "asyncpg.Connection[Any]") -> float:
+    """COPY the rows that came last into the twin, in one transaction; return the seconds."""
+    rows = [tuple(record) for record in await pg.fetch(NEWEST_FACTS, LARGE)]
+    began = time.perf_counter()
+    async with pg.transaction():
+        await pg.copy_records_to_table("twin", records=rows)
+    return time.perf_counter() - began
+
+
+async def empty_sync(courier: Courier, port: int) -> list[Figure]:
+    """Ask whether there is anything to do when there is nothing, over a relay that counts."""
+    async with Relay(port) as relay:
+        taken = []
+        for _ in range(EMPTY_ROUNDS):
+            began = time.perf_counter()
+            carried = await courier.carry(f"http://127.0.0.1:{relay.port}")
+            taken.append((time.perf_counter() - began) * 1_000)
+            assert not carried, carried
+        size = (relay.bytes_up + relay.bytes_down) / EMPTY_ROUNDS
+    return [
+        at_most("empty sync", statistics.median(taken), "ms", 100),
+        at_most("empty sync: bytes both ways, headers too", size / KIB, "KiB", 1, "correct"),
+    ]
