@@ -1,0 +1,228 @@
+"""The real agent and the real hub: a whole school there, back again, and through accidents."""
+
+from uuid import UUID
+
+import httpx
+import pytest
+
+from appliance.database.agent import AgentDatabase
+from appliance.database.migrate import EDGE_MIGRATIONS, migrate
+from appliance.settings import Settings
+from sync.agent import enrolment
+from sync.agent.agent import QUIET_S, Agent, Seams
+from sync.agent.keys import make_node_key
+from sync.agent.link import Link, open_client
+from sync.agent.rows import READ_ROW
+from sync.agent.status import status
+from sync.agent.store import identity
+from sync.merge import digest, order_of, row_hash
+from sync.protocol import Digests, decode
+from sync.registry import TABLES
+from tests.cast import a_school
+from tests.hub.cast import NOW_MS
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+RENAME = "UPDATE person SET display_name = ?2, version = version + 1 WHERE id = ?1"
+NAME_OF = "SELECT display_name FROM person WHERE id = ?1"
+
+
+class RealBox:
+    """A board: its folder, its agent, its database."""
+
+    def __init__(self, folder, template, app, watch):
+        self.settings = Settings(data_dir=folder)
+        self.settings.data_dir.mkdir(exist_ok=True)
+        self.settings.database.write_bytes(template)
+        self.key = make_node_key(self.settings.keys)
+        self.transport = httpx.ASGITransport(app=app)
+        self.watch = watch
+        self.open()
+
+    def open(self):
+        seams = Seams(self.watch, self.transport, "test board", "0.1.0")
+        self.agent = Agent(self.settings, seams, schema_version=2)
+        self.db = AgentDatabase(self.settings.database)
+
+    def close(self):
+        self.agent.close()
+        self.db.close()
+
+    def write(self, sql, *args):
+        with self.db.changing() as tx:
+            assert tx.run(sql, args) == 1
+
+    def wish(self, token):
+        self.write(enrolment.WRITE_WISH, "http://hub.test", token, NOW_MS)
+
+    def image(self):
+        """The card's content; everything is in one file once the last connection is closed."""
+        self.close()
+        content = self.settings.database.read_bytes()
+        self.open()
+        return content
+
+    def put_image(self, content):
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.settings.database.with_name(f"school.db{suffix}").unlink(missing_ok=True)
+        self.settings.database.write_bytes(content)
+        self.open()
+
+    def digests(self):
+        """What the hub should say, computed here."""
+        return {table.name: self._digest(table) for table in TABLES}
+
+    def _digest(self, table):
+        found = []
+        for (pk,) in self.db.tuples(f"SELECT id FROM {table.name}"):
+            (row,) = self.db.tuples(READ_ROW[table.name], (pk,))
+            found.append((pk, order_of(table, row)[1], row_hash(table, row)))
+        return len(found), digest(found).to_bytes(8, "big")
+
+    async def hub_digests(self):
+        me = identity(self.db)
+        async with open_client("http://hub.test", self.transport) as client:
+            link = Link(client, me, self.key, lambda: 0.0)
+            answer = await link._call("GET", "/sync/v1/digests", b"")
+        told = decode(answer, Digests).tables
+        return {name: (each.rows, each.digest) for name, each in told.items()}
+
+
+@pytest.fixture(scope="module")
+def edge_template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edge")
+    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
+    return (folder / "school.db").read_bytes()
+
+
+@pytest.fixture
+def new_box(tmp_path, edge_template, app, watch):
+    boxes = []
+
+    def make(name):
+        boxes.append(RealBox(tmp_path / name, edge_template, app, watch))
+        return boxes[-1]
+
+    yield make
+    for box in boxes:
+        box.close()
+
+
+@pytest.fixture
+async def box(new_box, district):
+    """A claimed school with two classes, enrolled, everything sent."""
+    box = new_box("first")
+    with box.db.changing() as tx:
+        box.cast = a_school(tx)
+    box.wish(await district.token())
+    assert await box.agent.one_try() == QUIET_S, status(box.db)
+    return box
+
+
+async def test_a_school_arrives_whole(box):
+    assert status(box.db).waiting == 0
+    assert status(box.db).contact.put_aside == 0
+    assert await box.hub_digests() == box.digests()
+    assert box.digests()["person"][0] > 0
+
+
+async def test_a_second_conversation_changes_nothing(box):
+    before = box.digests()
+    await box.agent.one_try()
+    assert await box.hub_digests() == before == box.digests()
+
+
+async def test_a_restored_box_gets_its_later_work_back(box):
+    backup = box.image()
+    box.write(RENAME, box.cast.amina, "Amina Otieno Mwangi")
+    await box.agent.one_try()
+    box.put_image(backup)
+    await box.agent.one_try()
+    assert box.db.value(NAME_OF, (box.cast.amina,)) == "Amina Otieno Mwangi"
+    assert await box.hub_digests() == box.digests()
+
+
+async def test_two_different_words_after_a_restore_are_both_kept(box):
+    backup = box.image()
+    box.write(RENAME, box.cast.amina, "told to the district")
+    await box.agent.one_try()
+    box.put_image(backup)
+    box.write(RENAME, box.cast.amina, "typed after the restore")
+    await box.agent.one_try()
+    assert await box.hub_digests() == box.digests()
+    assert status(box.db).contact.in_conflict >= 1
+
+
+async def test_a_cloned_card_and_its_model_end_with_the_same_school(box, new_box):
+    other = new_box("clone")
+    (other.settings.keys / "node.key").write_bytes(box.key.encode())
+    other.put_image(box.image())
+    box.write(RENAME, box.cast.amina, "on the first board")
+    other.write(RENAME, box.cast.jose, "on the second board")
+    for each in (box, other, box, other):
+        assert await each.agent.one_try() == QUIET_S, status(each.db)
+    assert box.digests() == other.digests() == await box.hub_digests()
+
+
+async def test_a_new_board_takes_the_school_over(box, new_box, district):
+    me = identity(box.db)
+    token = await district.token(mode="replace", school_id=str(me.school_id))
+    board = new_box("replacement")
+    board.wish(token)
+    assert await board.agent.one_try() == QUIET_S, status(board.db)
+    assert board.digests() == box.digests() == await board.hub_digests()
+    assert identity(board.db).school_id == me.school_id
+    assert identity(board.db).node_id != me.node_id
+    board.write(RENAME, box.cast.amina, "Amina on the new board")
+    await board.agent.one_try()
+    assert await board.hub_digests() == board.digests()
+
+
+async def test_a_wrong_token_is_a_plain_sentence(new_box):
+    board = new_box("board")
+    board.wish("no-such-token")
+    await board.agent.one_try()
+    assert "token" in status(board.db).contact.error
+
+
+async def test_the_hub_restored_from_a_backup_gets_everything_again(box, as_role, dsn):
+    """What the box sent after the backup is gone there; the box's receipt says so."""
+    box.write(RENAME, box.cast.amina, "after the backup")
+    await box.agent.one_try()
+    epoch = identity(box.db).epoch
+    connection = await as_role("postgres")
+    await forget_last_segment(connection, identity(box.db).school_id)
+    await box.agent.one_try()
+    assert identity(box.db).epoch != epoch
+    assert await box.hub_digests() == box.digests()
+
+
+async def forget_last_segment(connection, school_id: UUID):
+    """Take the hub back by one segment, as a restore of yesterday's backup would."""
+    last = await connection.fetchrow(
+        "DELETE FROM sync_inbox AS i WHERE i.school_id = $1 AND i.log_no ="
+        " (SELECT max(j.log_no) FROM sync_inbox AS j WHERE j.school_id = $1)"
+        " RETURNING i.node_id, i.epoch, i.lane, i.n",
+        school_id,
+    )
+    before = await connection.fetchrow(
+        "SELECT hash, log_no, log_hash FROM sync_inbox WHERE school_id = $1"
+        " ORDER BY log_no DESC LIMIT 1",
+        school_id,
+    )
+    await connection.execute(
+        "UPDATE sync_stream SET received_n = $3, applied_n = $3, received_hash = $4"
+        " WHERE school_id = $1 AND epoch = $2",
+        school_id,
+        last["epoch"],
+        last["n"] - 1,
+        before["hash"],
+    )
+    await connection.execute(
+        "UPDATE school_sync SET log_no = $2, log_hash = $3 WHERE school_id = $1",
+        school_id,
+        before["log_no"],
+        before["log_hash"],
+    )
+    await connection.execute("DELETE FROM person WHERE school_id = $1 AND version > 1", school_id)
