@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from appliance.app import APP_VERSION, create_app
 from appliance.discovery.announcer import Announcer, lan_addresses
+from appliance.errors import DarasaError
 from appliance.notify import (
     notify_ready,
     notify_stopping,
@@ -42,7 +43,19 @@ def serve(settings: Settings) -> None:
         # would end the process before the writer has finished its queue.
         signal.signal(number, lambda _number, _frame: None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(app, listener, settings.host_name))
+        try:
+            runner.run(_serve(app, listener, settings.host_name))
+        except ExceptionGroup as group:
+            raise refusal_in(group) from group
+
+
+def refusal_in(group: ExceptionGroup[Exception]) -> Exception:
+    """Find why the box must not start: the framework wraps whatever its lifespan raises."""
+    refusals = group.subgroup(DarasaError)
+    found: ExceptionGroup[Exception] | Exception = refusals or group
+    while refusals is not None and isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def listening_socket(settings: Settings) -> socket.socket:
