@@ -102,4 +102,9 @@ async def _pool(settings: HubSettings, dsn: str, role: str, connections_max: int
         timeout=CONNECT_S_MAX,
         command_timeout=STATEMENT_S_MAX,
         server_settings={"application_name": role},
+        reset=_leave_as_it_is,
     )
+
+
+async def _leave_as_it_is(_connection: Link) -> None:
+    """Everything we set ends with its transaction; the driver's reset is a round trip more."""

@@ -121,5 +121,3 @@ async def run(dsn, sql):
         await connection.execute(sql)
     finally:
         await connection.close()
-
-

@@ -219,9 +219,7 @@ async def test_a_bad_row_is_put_aside_and_the_rows_around_it_are_merged(box, see
 
 
 async def test_a_text_postgresql_cannot_hold_is_put_aside(box, see):
-    await box.send(
-        rows("section", values("section", body="a\0b"), values("section", body="sound"))
-    )
+    await box.send(rows("section", values("section", body="a\0b"), values("section", body="sound")))
     assert await account(see) == [(2, 1, 0, 0, 0, 0, 1)]
 
 
