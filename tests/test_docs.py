@@ -72,6 +72,14 @@ def test_every_named_command_exists(page):
     assert set(PROGRAM.findall(code_in(page))) <= known
 
 
+def test_every_module_the_makefile_starts_exists():
+    started = set(re.findall(r"/python -m ([a-z0-9_.]+[a-z0-9_])", text_of(ROOT / "Makefile")))
+    assert {"demo", "docs.generate"} <= started
+    for name in started:
+        path = ROOT.joinpath(*name.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
+
+
 def code_in(page):
     """Return the fenced, indented and inline code of a page."""
     text = text_of(page)
