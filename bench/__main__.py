@@ -7,11 +7,11 @@ the exit status; absolute times do so only with --strict, because machines diffe
 import argparse
 import asyncio
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
+import uvloop
 from msgspec import Struct
 
 from appliance.clock import system_clock
@@ -24,8 +24,7 @@ from bench.machine import bytes_and_syncs, first_page, idle_memory
 from bench.results import Figure, is_good, line, write_results
 from bench.wrk import WrkMissing
 from demo.processes import until_healthy
-
-FOLDER_MODE: Final = 0o755  # PostgreSQL runs as another user when we are root
+from demo.stage import open_folder
 
 
 class Effort(Struct, frozen=True):
@@ -46,7 +45,8 @@ def main() -> None:
     """Measure everything; exit status 1 when a budget that counts is missed."""
     told = _parser().parse_args()
     try:
-        figures = asyncio.run(measure(QUICK if told.quick else FULL))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            figures = runner.run(measure(QUICK if told.quick else FULL))
     except WrkMissing as missing:
         sys.exit(str(missing))
     path = write_results(figures, now_ms=system_clock())
@@ -62,9 +62,7 @@ def main() -> None:
 async def measure(effort: Effort) -> list[Figure]:
     """Run every measurement and print each as it is known."""
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="darasa-bench-") as name:
-        folder = Path(name)
-        folder.chmod(FOLDER_MODE)
+    with open_folder() as folder:
         async for heading, found in measurements(folder, effort):
             print(f"\n{heading}")
             print("\n".join(map(line, found)), flush=True)
