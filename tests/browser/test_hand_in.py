@@ -118,6 +118,70 @@ def test_a_stopped_box_gets_the_hand_in_when_it_is_back(phone, school, server):
     assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
 
 
+def test_the_reopened_task_shows_what_is_on_its_way_and_then_the_receipt(phone, school):
+    context = phone("amina")
+    url = "**/api/v1/submission-revisions/*"
+    context.route(url, lambda route: route.abort())
+    page = open_task(context, school)
+    write(page, TEXT)
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    expect(page.locator("#on-its-way")).to_be_visible()
+    page.close(run_before_unload=False)
+    page = open_task(context, school)
+    expect(page.locator("#on-its-way")).to_be_visible()
+    expect(page.locator("#work")).to_be_hidden()
+    context.unroute(url)
+    receipt_code(page)
+    expect(page.locator("#on-its-way")).to_be_hidden()
+    assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
+    kept = page.evaluate(f"Darasa.store.all('drafts', '{school.amina}')")
+    assert kept == []  # a shared phone keeps no words it need not
+
+
+def test_handing_in_again_after_the_receipt_is_a_further_revision(phone, school):
+    context = phone("amina")
+    page = open_task(context, school)
+    write(page, "One.")
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    first = receipt_code(page)
+    page.get_by_text("Change it and hand in again").click()
+    write(page, " Two.")
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    expect(page.locator("#receipts .receipt-code")).not_to_have_text(first)
+    assert [words_of(context, line) for line in hand_ins(context)] == [["One. Two.", "One."]]
+
+
+def test_closing_the_question_for_the_pin_is_not_the_end(phone, school, written):
+    context = phone("amina")
+    page = open_task(context, school)
+    written(lambda tx: tx.run("DELETE FROM session"))
+    write(page, TEXT)
+    overlay = page.get_by_role("dialog")
+    overlay.get_by_role("button", name="Not now").click()
+    expect(page.locator("#work-body")).to_have_value(TEXT)
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    overlay.get_by_label("Your PIN").fill(PIN)
+    overlay.get_by_role("button", name="Go on").click()
+    receipt_code(page)
+    assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
+
+
+def test_signing_out_with_work_on_the_phone_is_asked_about(phone, school):
+    context = phone("amina")
+    page = open_task(context, school)
+    context.route("**/api/v1/submission-revisions/*", lambda route: route.abort())
+    write(page, TEXT)
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    expect(page.locator("#on-its-way")).to_be_visible()
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("button", name="Sign out").click()
+    assert "still on this phone" in asked[0]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in*")
+
+
 def test_a_lost_answer_does_not_make_a_second_hand_in(phone, school):
     context = phone("amina")
     page = open_task(context, school)

@@ -25,6 +25,7 @@
   let saving = Promise.resolve(); // one save after the other
   let isOnPhone = true;
   let underway = null; // the id of a hand-in the box has not answered
+  const arrived = new Set(); // ids the box has answered since this page was opened
   let mark = ""; // of the draft this page wrote last; another one is another tab's
 
   // The box refuses half letters (an emoji cut in two) and NUL; they carry no meaning.
@@ -226,17 +227,21 @@
   function wayWords(text) { way.querySelector("[data-way-words]").textContent = text; }
 
   async function handedInNow(entry, receipt) {
-    await Darasa.store.remove("drafts", person, entry.id);
+    arrived.add(entry.id);
     handedIn = entry.body.body;
+    for (const draft of await kept()) {
+      if (draft.body === handedIn) await Darasa.store.remove("drafts", person, draft.revision_id);
+    }
     showReceipt(receipt);
     underway = null;
-    fork();
-    saved = clean(field.value);
+    if (entry.id === revision) fork();
     way.hidden = true;
     work.hidden = false;
-    work.open = saved !== handedIn;
+    work.open = clean(field.value) !== handedIn;
     work.querySelector("h2").textContent = "Change it and hand in again";
     say("");
+    if (work.open) save();
+    else saved = handedIn;
     typed();
   }
 
@@ -276,7 +281,7 @@
     form.querySelector("[data-no-script]").hidden = true;
     const waiting = await Darasa.outbox.waiting();
     const mine = waiting.filter(function (entry) { return entry.kind === "hand-in" && entry.body.assessment_id === task; });
-    if (mine.length) {
+    if (mine.length && !arrived.has(mine[0].id)) {
       underway = mine[0].id;
       field.value = mine[0].body.body;
       saved = clean(field.value);
@@ -301,11 +306,12 @@
   document.addEventListener("darasa:delivered", function (event) {
     const entry = event.detail.entry;
     if (entry.kind === "draft") draftArrived(entry, event.detail.answer);
-    else if (entry.id === underway) handedInNow(entry, event.detail.answer);
+    else if (entry.kind === "hand-in" && entry.body.assessment_id === task) handedInNow(entry, event.detail.answer);
   });
   document.addEventListener("darasa:refused", function (event) { refused(event.detail.entry, event.detail.problem); });
   document.addEventListener("darasa:renamed", function (event) {
-    if (event.detail.entry.id === underway) underway = event.detail.id;
+    if (event.detail.entry.id !== underway) return;
+    underway = revision = event.detail.id;
   });
 
   field.addEventListener("input", typed);

@@ -167,6 +167,11 @@
     }
   }
 
+  // The person closed the question for the PIN; a hand-in is worth asking again.
+  function ask(entry) {
+    if (entry.kind === "hand-in") tell("sign-in-needed", problem);
+  }
+
   function wake() {
     if (state !== "sign-in") flush();
   }
@@ -177,7 +182,8 @@
     put: async function (entry) {
       const kept = Object.assign({ made_at: Date.now() }, entry, { mark: Darasa.uuid7() });
       const place = await Darasa.store.put("outbox", person, entry.id, kept);
-      if (state !== "sign-in" && (state !== "waiting" || entry.kind === "hand-in")) flush();
+      if (state === "sign-in") ask(entry);
+      else if (state !== "waiting" || entry.kind === "hand-in") flush(); // the timer sends the rest
       return place;
     },
     drop: function (id) { return Darasa.store.remove("outbox", person, id); },

@@ -7,6 +7,7 @@
   const list = document.querySelector("[data-waiting-list]");
   const hasOwnWords = document.getElementById("work-form"); // hand-in.js speaks there
   let note = null;
+  let waiting = 0;
 
   function paragraph(words) {
     const element = document.createElement("p");
@@ -66,6 +67,7 @@
 
   document.addEventListener("darasa:outbox", function (event) {
     const detail = event.detail;
+    waiting = detail.hand_ins.length;
     if (list) fill(detail.hand_ins);
     if (hasOwnWords) return;
     if (!detail.hand_ins.length) {
@@ -75,6 +77,12 @@
     const why = detail.problem && detail.problem.status >= 500 ? detail.problem.title + ". " + detail.problem.hint : WHY[detail.state];
     show("warn", [sentence(detail.hand_ins.length), why]);
   });
+
+  document.addEventListener("submit", function (event) {
+    if (!waiting || event.target.getAttribute("action") !== "/sign-out") return;
+    const words = sentence(waiting) + "It is sent only after you sign in on this phone again. Sign out now?";
+    if (!window.confirm(words)) event.preventDefault();
+  }, true); // before page.js takes the form for sent
 
   document.addEventListener("darasa:delivered", function (event) {
     const entry = event.detail.entry;
