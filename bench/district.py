@@ -26,9 +26,9 @@ from demo.postgres import postgres
 from demo.processes import free_port, hub_process, until_healthy
 from sync.agent import enrolment, store
 from sync.agent.keys import read_node_key
-from sync.agent.link import Link, enrol, open_client
+from sync.agent.link import Link, Pass, enrol, open_client
 from sync.agent.sealing import Stamp
-from sync.agent.session import Chance, Fetch, Greet, Send, Session
+from sync.agent.session import Chance, Fetch, Greet, Send, Session, Worked
 from sync.protocol import SEGMENT_RAW_BYTES_MAX
 
 ROUNDS: Final = 9
@@ -70,6 +70,7 @@ class Courier:
         self._key: Final = read_node_key(bench.school.data_dir / "keys")
         chance = Chance(epoch=lambda: uuid7(system_clock()), nonce=lambda: uuid7(0).bytes)
         self._chance: Final = chance
+        self._held: Final = Pass()
         self._stamp: Final = Stamp(
             system_clock(), clock_quality(), schema_version(bench.school.database), "bench"
         )
@@ -92,7 +93,7 @@ class Courier:
             assert me is not None
             session = Session(db, self._key, self._chance)
             async with open_client(url or self._url) as client:
-                link = Link(client, me, self._key, time.monotonic)
+                link = Link(client, me, self._key, self._held, time.monotonic)
                 while request := session.next_request(self._stamp, SEGMENT_RAW_BYTES_MAX):
                     match request:
                         case Greet():
@@ -101,6 +102,8 @@ class Courier:
                             session.take_page(await link.fetch(request), now_ms=system_clock())
                         case Send():
                             carried.append(await self._send(db, session, link, request))
+                        case Worked():
+                            pass
         return carried
 
     async def _send(

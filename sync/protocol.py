@@ -1,7 +1,8 @@
 """The wire contract between a school box (node) and the district's hub.
 
-Bodies are msgpack maps; unknown fields are ignored, so either side may be a release
-ahead. Ids travel as 16 bytes. What a segment looks like inside: sync/core/segment.py.
+Bodies are msgpack maps (what stands in them often: arrays, which grow at the end); unknown
+fields are ignored, so either side may be a release ahead. Ids travel as 16 bytes. What a
+segment looks like inside: sync/core/segment.py.
 
     POST /sync/v1/enrol       EnrolRequest      -> EnrolAnswer
     POST /sync/v1/challenge   ChallengeRequest  -> Challenge
@@ -105,7 +106,7 @@ class Token(Struct, frozen=True, kw_only=True):
     expires_in_s: Annotated[int, Meta(ge=1, le=TOKEN_S)]
 
 
-class StreamState(Struct, frozen=True, kw_only=True):
+class StreamState(Struct, frozen=True, kw_only=True, array_like=True):
     """Where the node's own chain of one lane stands."""
 
     lane: Lane
@@ -114,7 +115,7 @@ class StreamState(Struct, frozen=True, kw_only=True):
     trimmed_n: Count  # payloads up to here are gone; only the chain remembers them
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
+class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
     """The hub's word about what it keeps. `no` and `log_hash` are the school's log (above)."""
 
     hub_id: UUID
@@ -131,14 +132,14 @@ class Receipt(Struct, frozen=True, kw_only=True):
     issued_at_ms: int
 
 
-class SignedReceipt(Struct, frozen=True, kw_only=True):
+class SignedReceipt(Struct, frozen=True, kw_only=True, array_like=True):
     """`body` is an encoded Receipt, kept as bytes so that the signature outlives releases."""
 
     body: bytes
     signature: Signature
 
 
-class Backlog(Struct, frozen=True, kw_only=True):
+class Backlog(Struct, frozen=True, kw_only=True, array_like=True):
     """What still waits on the box, for the district's page; computed from the log."""
 
     waiting: Count
@@ -162,7 +163,7 @@ class HelloRequest(Struct, frozen=True, kw_only=True):
     clock_quality: Annotated[int, Meta(ge=0, le=3)]
 
 
-class StreamPosition(Struct, frozen=True, kw_only=True):
+class StreamPosition(Struct, frozen=True, kw_only=True, array_like=True):
     """Where the hub stands in one lane of the epoch asked about; (0, genesis) when new."""
 
     lane: Lane
@@ -171,7 +172,7 @@ class StreamPosition(Struct, frozen=True, kw_only=True):
     applied_n: Count
 
 
-class RowException(Struct, frozen=True, kw_only=True):
+class RowException(Struct, frozen=True, kw_only=True, array_like=True):
     """A row of this school that the hub has put aside: quarantined, conflict, erased."""
 
     tbl: Count  # the registry's number
@@ -179,7 +180,7 @@ class RowException(Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=500)]
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Struct, frozen=True, kw_only=True, array_like=True):
     """What the hub takes at once."""
 
     segment_bytes_max: Number = HUB_SEGMENT_BYTES_MAX

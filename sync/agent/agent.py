@@ -26,10 +26,10 @@ from appliance.settings import Settings
 from sync.agent import enrolment, retention, store
 from sync.agent.faults import HubBusy, Refused, Unreachable
 from sync.agent.keys import read_node_key
-from sync.agent.link import Link, enrol, open_client
+from sync.agent.link import Link, Pass, enrol, open_client
 from sync.agent.pace import WAIT_S_MAX, Pace
 from sync.agent.sealing import Stamp
-from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session
+from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
 from sync.agent.store import Identity
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class Agent:
         self._schema_version: Final = schema_version
         self._db: Final = AgentDatabase(settings.database)
         self._tried: enrolment.Wish | None = None
+        self._pass = Pass()
         self._pace: Final = Pace(secrets.SystemRandom().random)
         self._chance: Final = Chance(
             epoch=lambda: uuid7(seams.clock()), nonce=lambda: secrets.token_bytes(NONCE_BYTES)
@@ -114,7 +115,7 @@ class Agent:
 
     async def _converse(self, me: Identity, key: SigningKey, client: httpx.AsyncClient) -> Round:
         session = Session(self._db, key, self._chance)
-        link = Link(client, me, key, time.monotonic)
+        link = Link(client, me, key, self._pass, time.monotonic)
         segments = rows = 0
         owed = me.recovery_due
         while request := session.next_request(self._stamp(), self._pace.size_bytes):
@@ -139,6 +140,8 @@ class Agent:
                 return session.take_page(page, now_ms=self._seams.clock())
             case Send():
                 await self._send(session, link, request)
+            case Worked():
+                pass
         return 0
 
     async def _send(self, session: Session, link: Link, request: Send) -> None:
@@ -146,6 +149,8 @@ class Agent:
         try:
             answer = await link.send(request)
         except Refused as error:
+            if error.reason == "segment-corrupt":
+                raise Unreachable(f"segment {request.n} was damaged on the way") from error
             if error.reason != "chain-broken":
                 raise
             session.forget()  # hello will say where both stand
@@ -166,6 +171,7 @@ class Agent:
         async with open_client(asked.hub_url, self._seams.transport) as client:
             answer = await enrol(client, request)
         enrolment.join(self._db, asked, request, answer, self._chance.epoch)
+        self._pass = Pass()
         logger.info(
             "enrolled mode=%s hub=%s school=%s", answer.mode, answer.hub_id, answer.school_id
         )

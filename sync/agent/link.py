@@ -40,6 +40,7 @@ SILENCE_S: Final = 60.0  # between two bytes; a whole segment may take longer
 ANSWER_BYTES_MAX: Final = 16 << 20
 RETRY_AFTER_S: Final = 30.0  # where a busy hub does not say
 RETRY_AFTER_S_MAX: Final = 3_600.0
+PASS_SHARE: Final = 0.9  # of a token's life; a slow segment must still arrive with it
 BUSY: Final = frozenset({429, 503})
 
 
@@ -66,22 +67,29 @@ async def enrol(client: httpx.AsyncClient, request: EnrolRequest) -> EnrolAnswer
     return _read(answer, EnrolAnswer)
 
 
+class Pass(Struct):
+    """The bearer token; it outlives a conversation, so that an idle hello is one request."""
+
+    token: str = ""
+    until_s: float = 0.0
+
+
 class Link:
-    """Talks as one node; holds its token."""
+    """Talks as one node."""
 
     def __init__(
         self,
         client: httpx.AsyncClient,
         me: Identity,
         key: SigningKey,
+        held: Pass,
         monotonic: Callable[[], float],
     ) -> None:
         self._client: Final = client
         self._me: Final = me
         self._key: Final = key
+        self._held: Final = held
         self._monotonic: Final = monotonic
-        self._token = ""
-        self._token_until_s = 0.0
 
     async def greet(self, request: Greet) -> SignedHello:
         """Say hello."""
@@ -112,12 +120,12 @@ class Link:
             except Refused as error:
                 if error.http_status != httpx.codes.UNAUTHORIZED or is_last:
                     raise
-                self._token_until_s = 0.0  # the hub was restarted, or clocks disagree
+                self._held.until_s = 0.0  # the hub was restarted, or clocks disagree
         raise AssertionError("unreachable")
 
     async def _signed_in(self) -> str:
-        if self._monotonic() < self._token_until_s:
-            return self._token
+        if self._monotonic() < self._held.until_s:
+            return self._held.token
         assert self._me.hub_id is not None
         asked = encode(ChallengeRequest(node_id=self._me.node_id))
         given = _read(await _ask(self._client, "POST", "/sync/v1/challenge", asked), Challenge)
@@ -128,9 +136,9 @@ class Link:
             signature=self._key.sign(words).signature,
         )
         token = _read(await _ask(self._client, "POST", "/sync/v1/token", encode(proof)), Token)
-        self._token = token.token
-        self._token_until_s = self._monotonic() + token.expires_in_s * 0.9
-        return self._token
+        self._held.token = token.token
+        self._held.until_s = self._monotonic() + token.expires_in_s * PASS_SHARE
+        return token.token
 
 
 async def _ask(

@@ -1,7 +1,7 @@
 """One node in conversation with its hub: local steps are done here, network ones are asked for.
 
-`next_request` works until something must be said to the hub, and returns that; `take`
-takes the answer. The agent carries both over HTTP, the simulation over a network that
+`next_request` does one piece of work or returns what must be said to the hub; the `take`
+functions take the answers. The agent carries both over HTTP, the simulation over a network that
 drops, repeats and forgets. Nothing here sleeps, rolls dice or opens a socket.
 """
 
@@ -35,6 +35,7 @@ from sync.core.node import (
     next_step,
 )
 from sync.protocol import (
+    LANES,
     Hello,
     HelloRequest,
     PullPage,
@@ -77,7 +78,11 @@ class Greet(Struct, frozen=True):
     hello: HelloRequest
 
 
-Request = Greet | Send | Fetch
+class Worked(Struct, frozen=True):
+    """Nothing to say yet: a piece of local work was done, ask again."""
+
+
+Request = Greet | Send | Fetch | Worked
 
 
 class Chance(Struct, frozen=True):
@@ -104,22 +109,22 @@ class Session:
         self._heard = None
 
     def next_request(self, stamp: Stamp, size_max: int) -> Request | None:
-        """Do what can be done here; return what must be said, None when all is at the hub."""
-        while True:
-            me = self._me()
-            step = next_step(self._view(me))
-            match step:
-                case SayHello():
-                    return Greet(self._hello(me, stamp))
-                case FetchPage():
-                    return Fetch(me.epoch, me.self_cursor, PAGE_ROWS)
-                case SendSegment(lane=lane, n=n):
-                    payload = store.payload(self._db, me.epoch, lane, n)
-                    return Send(me.node_id, me.epoch, lane, n, payload)
-                case Rest():
-                    return None
-                case _:
-                    self._do(step, me, stamp, size_max)
+        """Take the next step: a request to carry, Worked, or None when all is at the hub."""
+        me = self._me()
+        step = next_step(self._view(me))
+        match step:
+            case SayHello():
+                return Greet(self._hello(me, stamp))
+            case FetchPage():
+                return Fetch(me.epoch, me.self_cursor, PAGE_ROWS)
+            case SendSegment(lane=lane, n=n):
+                payload = store.payload(self._db, me.epoch, lane, n)
+                return Send(me.node_id, me.epoch, lane, n, payload)
+            case Rest():
+                return None
+            case BeginEpoch() | MarkRows() | SealRows():
+                self._do(step, me, stamp, size_max)
+                return Worked()
 
     def _do(
         self, step: BeginEpoch | MarkRows | SealRows, me: Identity, stamp: Stamp, size_max: int
@@ -177,6 +182,7 @@ class Session:
                 trimmed_n=each.trimmed_n,
             )
             for each in store.streams(self._db, me.epoch)
+            if each.cur_n or each.lane == LANES[0]  # a lane never used is not worth 90 bytes
         ]
 
     # What the hub answered.

@@ -11,7 +11,7 @@ from appliance.settings import Settings
 from sync.agent import enrolment
 from sync.agent.agent import QUIET_S, Agent, Seams
 from sync.agent.keys import make_node_key
-from sync.agent.link import Link, open_client
+from sync.agent.link import Link, Pass, open_client
 from sync.agent.rows import READ_ROW
 from sync.agent.status import status
 from sync.agent.store import identity
@@ -83,7 +83,7 @@ class RealBox:
     async def hub_digests(self):
         me = identity(self.db)
         async with open_client("http://hub.test", self.transport) as client:
-            link = Link(client, me, self.key, lambda: 0.0)
+            link = Link(client, me, self.key, Pass(), lambda: 0.0)
             answer = await link._call("GET", "/sync/v1/digests", b"")
         told = decode(answer, Digests).tables
         return {name: (each.rows, each.digest) for name, each in told.items()}

@@ -17,7 +17,7 @@ from msgspec import Struct
 from appliance.database.faults import WriteFailed
 from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.retention import trim
-from sync.agent.session import Fetch, Greet, Send
+from sync.agent.session import Fetch, Greet, Send, Worked
 from sync.core.segment import SegmentRefused
 from tests.simulation.board import BORN_MS, FILE, SIZE_MAX, Board, stamp
 from tests.simulation.hub import Broken, Hub
@@ -165,7 +165,8 @@ class World:
 
     def exchange(self, board, badness):
         """Carry one request there and its answer back; False when there was none to carry."""
-        request = board.session.next_request(stamp(self.now_ms), SIZE_MAX)
+        while isinstance(request := self.next_request(board), Worked):
+            continue
         if request is None:
             return False
         self.counts["requests"] += 1
@@ -180,6 +181,9 @@ class World:
             board.session.forget()
             raise Lost from None
         return True
+
+    def next_request(self, board):
+        return board.session.next_request(stamp(self.now_ms), SIZE_MAX)
 
     def _assert_durable(self, board):
         if not self.mix.is_lying and not board.is_durable():
