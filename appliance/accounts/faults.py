@@ -16,7 +16,9 @@ class WrongClaimCode(Forbidden):
 
     code = "wrong-claim-code"
     title = "That code is not right"
-    hint = "Type the eight letters and digits the box shows on its console or in the file claim-code."
+    hint = (
+        "Type the eight letters and digits the box shows on its console or in the file claim-code."
+    )
 
 
 class AlreadyClaimed(Conflict):

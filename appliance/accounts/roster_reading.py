@@ -11,6 +11,7 @@ from appliance.archives import read_zip
 FILES_MAX: Final = 40  # OneRoster knows 17
 UNPACKED_BYTES_MAX: Final = 32 << 20
 ZIP_MARK: Final = b"PK\x03\x04"
+SPREADSHEET: Final = "[Content_Types].xml"  # an .xlsx file is a zip with this in it
 EMPTY_ZIP_MARK: Final = b"PK\x05\x06"
 
 
@@ -35,18 +36,23 @@ def read_files(files: dict[str, bytes], *, class_is_chosen: bool) -> Roster:
     return require_useful(roster)
 
 
+def _opened(name: str, data: bytes) -> dict[str, bytes]:
+    opened = read_zip(data, files_max=FILES_MAX, bytes_max=UNPACKED_BYTES_MAX)
+    if SPREADSHEET in opened:
+        raise RosterRefused(f"{name} is a spreadsheet: save it as CSV and send that file")
+    return opened
+
+
 def _unpacked(files: dict[str, bytes]) -> dict[str, bytes]:
     plain: dict[str, bytes] = {}
     for name, data in files.items():
         if data.startswith((ZIP_MARK, EMPTY_ZIP_MARK)):
-            plain |= read_zip(data, files_max=FILES_MAX, bytes_max=UNPACKED_BYTES_MAX)
+            plain |= _opened(name, data)
         else:
             plain[name] = data
     for name, data in plain.items():
         if data.startswith(ZIP_MARK):
-            raise RosterRefused(
-                f"{name} is a zip file inside a zip file, or a spreadsheet: save it as CSV"
-            )
+            raise RosterRefused(f"{name} is a zip file inside a zip file")
     if len(plain) > FILES_MAX:
         raise RosterRefused(f"{len(plain)} files are more than a register has")
     return plain
