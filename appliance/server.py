@@ -10,7 +10,9 @@ from typing import Final
 import uvicorn
 import uvloop
 from litestar import Litestar
+from litestar.datastructures import State
 
+from appliance.accounts.queries import identity
 from appliance.app import APP_VERSION, create_app
 from appliance.discovery.announcer import Announcer, lan_addresses
 from appliance.errors import DarasaError
@@ -87,7 +89,7 @@ async def _serve(app: Litestar, listener: socket.socket, host_name: str) -> None
         gc.freeze()  # what lives as long as the process is never looked at again
         for line in welcome(app, listener, host_name):
             print(line, flush=True)  # noqa: T201 -- the console is where the claim code belongs
-        beating = asyncio.create_task(_tell_systemd(server))
+        beating = asyncio.create_task(_tell_systemd(server, app.state))
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -95,14 +97,21 @@ async def _serve(app: Litestar, listener: socket.socket, host_name: str) -> None
             notify_stopping()
 
 
-async def _tell_systemd(server: uvicorn.Server) -> None:
+async def _tell_systemd(server: uvicorn.Server, state: State) -> None:
     while not server.started:  # noqa: ASYNC110 -- uvicorn has a flag and no event
         await asyncio.sleep(STARTED_POLL_S)
     notify_ready()
     interval_s = watchdog_interval_s()
     while interval_s is not None:
-        notify_watchdog()
+        if can_work(state):
+            notify_watchdog()
         await asyncio.sleep(interval_s)
+
+
+def can_work(state: State) -> bool:
+    """Whether the box reads and writes; one that does not is better started again."""
+    identity(state.readers.here)  # raises, and then nobody beats any more
+    return bool(state.writer.is_running)
 
 
 def welcome(app: Litestar, listener: socket.socket, host_name: str) -> list[str]:

@@ -92,6 +92,11 @@ class Writer:
         """How many commands wait in the queue."""
         return self._queue.qsize()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether commands are still taken; the thread ends early only by a bug of ours."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin taking commands."""
         self._checkpointer.start()
