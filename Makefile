@@ -64,8 +64,8 @@ bench: setup  ## measure against the budgets; results in bench/results
 migration: setup  ## NAME=what_it_does: the next migration of the box
 	$(BIN)/python -m migrations $(NAME)
 
-golden: setup  ## rewrite the golden files that tests compare with
-	DARASA_GOLDEN=write $(BIN)/pytest -q tests -k golden
+golden: setup  ## keep what this release promises to later ones
+	$(BIN)/python -m tests.golden_release
 
 lock:  ## renew requirements.lock and package-lock.json within the given ranges
 	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install -q uv
