@@ -46,7 +46,7 @@ def test_an_earlier_export_is_never_overwritten(exported, database):
 
 
 def test_the_server_never_loads_the_second_sqlite_library():
-    loaded = subprocess.run(  # noqa: S603 -- our own interpreter and our own words
+    loaded = subprocess.run(
         [
             sys.executable,
             "-c",

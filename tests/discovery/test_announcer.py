@@ -21,7 +21,7 @@ def announcer(addresses, *, host_name="darasa-test"):
         host_name=host_name,
         port=8000,
         app_version="0.1.0",
-        addresses=lambda: addresses(),
+        addresses=addresses,
     )
 
 

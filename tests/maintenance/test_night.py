@@ -102,5 +102,5 @@ def test_only_the_newest_copies_are_kept(tmp_path):
         (tmp_path / f"nightly-202611{day}.db").touch()
     (tmp_path / "before-0002-1.db").touch()
     assert forget_old_backups(tmp_path) == 10 - BACKUPS_KEPT
-    assert sorted(path.name for path in tmp_path.glob("nightly-*"))[0] == "nightly-20261113.db"
+    assert min(path.name for path in tmp_path.glob("nightly-*")) == "nightly-20261113.db"
     assert (tmp_path / "before-0002-1.db").exists()
