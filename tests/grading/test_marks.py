@@ -234,3 +234,11 @@ def test_one_word_for_where_work_stands(state, has_mark, has_draft, word):
 )
 def test_points_as_people_type_them(typed, read):
     assert points_mp(typed) == read
+
+
+def test_a_saved_marks_id_cannot_become_a_returned_one(school, give, mark, give_back, db):
+    submission_id, grade_id = give(school.amina).submission_id, new_id()
+    mark(submission_id, version=1, grade_id=grade_id)
+    with pytest.raises(GradeIdTaken):
+        give_back(submission_id, version=2, grade_id=grade_id)
+    assert hand_ins(db, school.amina)[0].returned_points_mp is None

@@ -187,3 +187,11 @@ def test_the_second_teachers_page_shows_both_and_can_be_saved_again(as_, handed_
     assert client.post(url, data=again, headers=HTML).status_code == 200
     grades = client.get(f"/api/v1/submissions/{handed_in}").json()["grades"]
     assert [grade["points_mp"] for grade in grades] == [3_000, 7_000]
+
+
+def test_giving_back_a_page_that_is_out_of_date_gives_nothing_back(as_, handed_in):
+    client, url = as_("mr_otieno"), f"/teach/submissions/{handed_in}"
+    form = fields(client.get(url, headers=HTML)) | {"points": "3", "comment": ""}
+    mark(client, handed_in)
+    assert client.post(f"{url}/return", data=form, headers=HTML).status_code == 409
+    assert client.get(f"/api/v1/submissions/{handed_in}").json()["state"] == "graded"

@@ -215,3 +215,10 @@ def test_a_draft_is_bounded(draft, db):
         draft(new_id(), 1, "ê" * 40_000)
     assert "80000" in refused.value.detail
     assert db.value(COUNTS) == "0 0 0"
+
+
+def test_a_draft_under_another_pupils_handed_in_id_is_not_found(school, give, draft):
+    revision_id = new_id()
+    give("Mine.", revision_id)
+    with pytest.raises(NotFound):
+        draft(revision_id, 1, "Mine?", who=school.jose)
