@@ -23,6 +23,10 @@ SMALL = {
 WHOLE_TABLE = {
     "appliance.accounts.queries.STAFF_EXIST": ("credential", "once a start; ends at the first"),
     "appliance.accounts.queries.SCHOOL_ADMINS": ("person", "only until somebody took over"),
+    "appliance.district.queries.WAITING": (
+        "sync_dirty sync_conflict",
+        "what waits, counted for one keeper; met images, normally none",
+    ),
     "appliance.telemetry.queries.UNSENT": ("sync_dirty", "what waits, 40 bytes a row; counted"),
     "sync.agent.recovery.DROP_PAYLOADS": ("sync_segment", "once a recovery"),
     "sync.agent.status.READ_CONTACT": ("sync_conflict", "met images; normally none"),

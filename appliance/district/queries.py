@@ -16,6 +16,7 @@ SELECT hub_url, requested_at_ms, error
 """
 
 # Sealed is not sent, and sent is not kept: only `applied_n` of the present chain counts.
+# CROSS JOIN: from the one stream to the end of its chain, not through all of it.
 WAITING: Final[LiteralString] = """
 WITH unsealed AS (
     SELECT count(*) AS rows, min(since_ms) AS since_ms
@@ -23,19 +24,19 @@ WITH unsealed AS (
 ), unconfirmed AS (
     SELECT coalesce(sum(c.rows), 0) AS rows, min(c.sealed_at_ms) AS sealed_at_ms
       FROM sync_identity AS i
-      JOIN sync_stream AS s
-        ON s.epoch = i.epoch
-      JOIN sync_chain AS c
-        ON c.lane = s.lane
+     CROSS JOIN sync_stream AS s
+     CROSS JOIN sync_chain AS c
+     WHERE s.epoch = i.epoch
+       AND c.lane = s.lane
        AND c.epoch = s.epoch
        AND c.n > s.applied_n
 )
-SELECT d.rows + u.rows                         AS waiting,
-       min(coalesce(d.since_ms, u.sealed_at_ms),
-           coalesce(u.sealed_at_ms, d.since_ms)) AS oldest_since_ms,
+SELECT unsealed.rows + unconfirmed.rows        AS waiting,
+       min(coalesce(since_ms, sealed_at_ms),
+           coalesce(sealed_at_ms, since_ms))   AS oldest_since_ms,
        (SELECT count(*) FROM sync_exception)   AS put_aside,
        (SELECT count(*) FROM sync_conflict)    AS in_conflict
-  FROM unsealed AS d, unconfirmed AS u
+  FROM unsealed, unconfirmed
 """
 
 NO_CONTACT: Final = Contact(False, None, None, None, False)  # noqa: FBT003 -- a row's fields

@@ -8,24 +8,25 @@ from appliance.database.reader import Reader
 
 # What is sealed but not yet applied at the district waits as well: a page that forgot it
 # would call work safe that is on this card only. The oldest segment was sealed after the
-# oldest change in it, so it stands for its age.
+# oldest change in it, so it stands for its age. CROSS JOIN: from the one stream to the end
+# of its chain, not through every segment ever sealed.
 UNSENT: Final[LiteralString] = """
 SELECT count(d.pk) + (SELECT coalesce(sum(c.rows), 0)
-                        FROM sync_stream AS s
-                        JOIN sync_chain AS c
-                          ON c.lane = s.lane
+                        FROM sync_identity AS i
+                       CROSS JOIN sync_stream AS s
+                       CROSS JOIN sync_chain AS c
+                       WHERE s.epoch = i.epoch
+                         AND c.lane = s.lane
                          AND c.epoch = s.epoch
-                         AND c.n > s.applied_n
-                        JOIN sync_identity AS i
-                          ON i.epoch = s.epoch) AS waiting,
+                         AND c.n > s.applied_n) AS waiting,
        coalesce((SELECT min(c.sealed_at_ms)
-                   FROM sync_stream AS s
-                   JOIN sync_chain AS c
-                     ON c.lane = s.lane
+                   FROM sync_identity AS i
+                  CROSS JOIN sync_stream AS s
+                  CROSS JOIN sync_chain AS c
+                  WHERE s.epoch = i.epoch
+                    AND c.lane = s.lane
                     AND c.epoch = s.epoch
-                    AND c.n > s.applied_n
-                   JOIN sync_identity AS i
-                     ON i.epoch = s.epoch), min(d.since_ms)) AS oldest_since_ms
+                    AND c.n > s.applied_n), min(d.since_ms)) AS oldest_since_ms
   FROM sync_dirty AS d
 """
 
