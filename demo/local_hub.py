@@ -3,6 +3,7 @@
 With DARASA_HUB_DSN set, that server is used and none is started.
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -20,7 +21,9 @@ HUB: Final = ("setpriv", "--pdeathsig=TERM", sys.executable, "-m", "sync.hub")
 
 def main() -> int:
     """Migrate, then serve until Ctrl-C."""
-    folder = Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(prog="python -m demo.local_hub", description=__doc__)
+    parser.add_argument("folder", type=Path, help="keeps the database and the hub's key")
+    folder: Path = parser.parse_args().folder.resolve()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _database(folder) as dsn:
