@@ -4,7 +4,7 @@ WrongClaimCode       not what the console shows
 AlreadyClaimed       this box belongs to a school
 NotClaimed           nobody has claimed it yet, so there is nobody to sign in
 KeysMissing          claimed, but its keys are gone: refuse to start
-WrongRecoveryCode    does not open school-keys.sealed
+WrongRecoveryCode    does not open the sealed keys
 NameTaken            two people cannot sign in by the same name
 """
 
@@ -43,8 +43,8 @@ class KeysMissing(DarasaError):
     code = "keys-missing"
     title = "The school's keys are missing"
     hint = (
-        "Put the folder `keys` back from the backup, or open its school-keys.sealed "
-        "with the printed recovery code. The box does not start without them."
+        "The box does not start without them. Run `darasa-box open-keys` with the printed "
+        "recovery code: see the runbook, section The board is lost."
     )
 
 
