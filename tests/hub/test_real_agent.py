@@ -18,12 +18,17 @@ from sync.agent.store import identity
 from sync.merge import digest, order_of, row_hash
 from sync.protocol import Digests, decode
 from sync.registry import TABLES
-from tests.cast import a_school
+from tests.cast import a_school, new_id
 from tests.hub.cast import NOW_MS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
 RENAME = "UPDATE person SET display_name = ?2, version = version + 1 WHERE id = ?1"
+ADD_FACT = (
+    "INSERT INTO progress_fact (id, enrolment_id, section_id, person_id, percent, at_ms,"
+    " clock_quality) VALUES (?1, ?2, ?3, ?4, ?5, 0, 1)"
+)
+PROGRESS = "SELECT enrolment_id, section_id, percent FROM section_progress"
 NAME_OF = "SELECT display_name FROM person WHERE id = ?1"
 
 
@@ -196,6 +201,25 @@ async def test_the_hub_restored_from_a_backup_gets_everything_again(box, as_role
     await box.agent.one_try()
     assert identity(box.db).epoch != epoch
     assert await box.hub_digests() == box.digests()
+
+
+async def test_both_sides_compute_the_same_progress_from_the_same_facts(box, as_role):
+    """In whatever order facts were made, sealed and merged, also again after a restore."""
+    backup = box.image()
+    for percents in ((40, 100, 60), (10,), (75, 75)):
+        enrolment, section = new_id(), new_id()
+        for percent in percents:
+            fact = (new_id(), enrolment, section, box.cast.amina, percent)
+            box.write(ADD_FACT, *fact)
+        await box.agent.one_try()
+    expected = sorted(box.db.tuples(PROGRESS))
+    assert sorted(percent for *_, percent in expected)[-3:] == [10, 75, 100]
+    box.put_image(backup)
+    await box.agent.one_try()
+    assert sorted(box.db.tuples(PROGRESS)) == expected
+    connection = await as_role("postgres")
+    there = await connection.fetch(PROGRESS)
+    assert sorted((e.bytes, s.bytes, percent) for e, s, percent in there) == expected
 
 
 async def forget_last_segment(connection, school_id: UUID):
