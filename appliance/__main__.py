@@ -95,7 +95,7 @@ def _backup(settings: Settings, told: argparse.Namespace) -> int:
 
 def _restore(settings: Settings, told: argparse.Namespace) -> int:
     aside = restore_school(settings, told.backup, now_ms=system_clock())
-    print(f"{told.backup} is in place; what was there before is in {aside}")
+    print(f"{told.backup} is in place" + (f"; what was there is in {aside}" if aside else ""))
     return 0
 
 

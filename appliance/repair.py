@@ -43,12 +43,12 @@ def sealed_beside(backup: Path) -> Path:
     return backup.with_name(backup.name + KEYS_ENDING)
 
 
-def restore_school(settings: Settings, backup: Path, *, now_ms: int) -> Path:
-    """Put a backup in place; return the folder that now holds what was there before."""
+def restore_school(settings: Settings, backup: Path, *, now_ms: int) -> Path | None:
+    """Put a backup in place; return the folder that holds what was there before, if anything."""
     with exclusive_lock(settings.data_dir):
         aside = settings.data_dir / f"before-restore-{now_ms}"
         restore_backup(backup, settings.database, aside)
-    return aside
+    return aside if aside.exists() else None
 
 
 def open_keys(settings: Settings, sealed: Path, recovery_code: str) -> None:

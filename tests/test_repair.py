@@ -1,6 +1,8 @@
 """A box that lost its card has its school again: the backup, and the printed code."""
 
+import asyncio
 import io
+import re
 
 import pytest
 
@@ -9,6 +11,9 @@ from appliance.accounts.keys import SEALED, new_keys, new_recovery_code, read_ke
 from appliance.database.lock import shared_lock
 from appliance.database.readers import Readers
 from appliance.settings import Settings
+from demo.phone import Phone
+from demo.processes import box_process, free_port, until_healthy
+from tests.cast import new_id
 
 NAMES = "SELECT group_concat(display_name, ', ' ORDER BY display_name) FROM person"
 RENAME = "UPDATE person SET display_name = 'nobody', version = version + 1"
@@ -123,3 +128,43 @@ def test_a_file_that_holds_no_keys_is_said_to_hold_none(settings, tmp_path, monk
     type_in(monkeypatch, new_recovery_code())
     assert run(["open-keys", str(tmp_path / "other")]) == 1
     assert "does not hold sealed keys" in capsys.readouterr().err
+
+
+@pytest.mark.system
+def test_a_school_and_its_pins_come_back_on_another_board(tmp_path, stick, monkeypatch):
+    recovery_code, pupil = asyncio.run(a_school_with_a_pupil(tmp_path / "lost", stick, monkeypatch))
+    monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path / "new"))
+    assert run(["restore", str(stick)]) == 0
+    type_in(monkeypatch, recovery_code)
+    assert run(["open-keys", f"{stick}.keys"]) == 0
+    assert [path.name for path in (tmp_path / "new").glob("before*")] == []
+    assert asyncio.run(sign_in_status(tmp_path / "new", pupil)) == 201
+
+
+async def a_school_with_a_pupil(folder, stick, monkeypatch):
+    """Claim a real box, give Amina a PIN, make a backup, and pull the plug."""
+    admin = {"sign_in_name": "grace", "password": new_id().hex}
+    claim = {"school_name": "Shule", "locale": "sw", "admin_name": "Grace Wanjiru"}
+    port = free_port()
+    with box_process(folder, port) as box:
+        await until_healthy(box, port)
+        code = re.search(r"^  (\w{4}-\w{4})$", box.tail(), re.MULTILINE)[1]
+        async with Phone(port) as phone:
+            claimed = await phone.post("/api/v1/claim", {"code": code, **claim, **admin}, dict)
+            await phone.post("/api/v1/sessions", admin, dict)
+            group = await phone.post("/api/v1/classes", {"name": "6A"}, dict)
+            names = {"text": "Amina Otieno", "class_group_id": group["id"]}
+            await phone.post("/api/v1/people/import", names, dict)
+            (pupil,) = await phone.post(f"/api/v1/classes/{group['id']}/pins", {}, list)
+        monkeypatch.setenv("DARASA_DATA_DIR", str(folder))
+        assert run(["backup", str(stick)]) == 0  # while the box runs
+        box.kill()
+    return claimed["recovery_code"], {key: pupil[key] for key in ("person_id", "pin")}
+
+
+async def sign_in_status(folder, pupil):
+    port = free_port()
+    with box_process(folder, port) as box:
+        await until_healthy(box, port)
+        async with Phone(port) as phone:
+            return (await phone.send("POST", "/api/v1/sessions", pupil)).status

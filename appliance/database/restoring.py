@@ -27,10 +27,7 @@ def restore_backup(backup: Path, path: Path, aside: Path) -> None:
     except BackupUnusable:
         _remove(fresh)
         raise
-    aside.mkdir(mode=0o700, parents=True)
-    for ending in BESIDE:
-        with suppress(FileNotFoundError):
-            shutil.move(path.with_name(path.name + ending), aside)
+    _move_aside(path, aside)
     fresh.rename(path)
     _sync_directory(path.parent)
 
@@ -53,6 +50,15 @@ def _require_school(backup: Path) -> None:
     with closing(apsw.Connection(str(backup), flags=flags)) as connection:
         if connection.pragma("application_id") != APPLICATION_ID:
             raise BackupUnusable(f"restore {backup}: this is not a school's database")
+
+
+def _move_aside(path: Path, aside: Path) -> None:
+    if not path.exists():
+        return
+    aside.mkdir(mode=0o700)
+    for ending in BESIDE:
+        with suppress(FileNotFoundError):
+            shutil.move(path.with_name(path.name + ending), aside)
 
 
 def _remove(path: Path) -> None:
