@@ -67,6 +67,7 @@ def listening_socket(settings: Settings) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((settings.host, settings.port))
+    listener.listen(BACKLOG)  # from here on a phone waits instead of being refused
     return listener
 
 
