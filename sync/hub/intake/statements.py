@@ -26,6 +26,7 @@ class Statements(Struct, frozen=True, kw_only=True):
     stage_columns: tuple[str, ...]
     stage: str
     unstage: str
+    add: str
     insert: str
     judge: str
     losers: str
@@ -45,7 +46,8 @@ def statements(table: Table) -> Statements:
         stage=f"CREATE TEMPORARY TABLE {stage} ({', '.join(typed)}, row_hash bytea, ord bigint)"
         " ON COMMIT DROP",
         unstage=f"DROP TABLE {stage}",
-        insert=_insert(table, names),
+        add=_add(table, names),
+        insert=_add(table, names) + " ON CONFLICT (school_id, id) DO NOTHING",
         judge=_judge(table),
         losers=_losers(table, names),
         update=_update(table, names),
@@ -53,13 +55,12 @@ def statements(table: Table) -> Statements:
     )
 
 
-def _insert(table: Table, names: list[str]) -> str:
+def _add(table: Table, names: list[str]) -> str:
     return f"""
 INSERT INTO {table.name} (school_id, {", ".join(names)}, row_hash, src_epoch, change_no,
                           received_at_ms)
 SELECT $1, {_of("s", names)}, s.row_hash, $2, $3 + s.ord, $4
   FROM stage_{table.name} AS s
-    ON CONFLICT (school_id, id) DO NOTHING
 """  # noqa: S608 -- names from the registry
 
 
