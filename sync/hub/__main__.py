@@ -43,7 +43,18 @@ def _serve(settings: HubSettings) -> None:
     # Here and not above: `migrate` and `claim-code` need none of the server.
     from sync.hub.server import serve  # noqa: PLC0415
 
-    serve(settings)
+    try:
+        serve(settings)
+    except ExceptionGroup as group:  # the framework wraps whatever its start-up meets
+        raise innermost(group) from group
+
+
+def innermost(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the one thing that went wrong inside groups of one."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _migrate(settings: HubSettings) -> None:

@@ -8,10 +8,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from jinja2 import ChoiceLoader, FileSystemLoader
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect
+from litestar.template.config import TemplateConfig
 from litestar.types import ExceptionHandlersMap
 
 from appliance.access.headers import set_headers
@@ -29,7 +32,7 @@ from appliance.problems import (
 )
 from appliance.web import static
 from appliance.web.static import COMPRESSION
-from appliance.web.templates import template_config
+from appliance.web.templates import environment
 from sync.hub import openapi, telemetry
 from sync.hub.accounts import pages as accounts_pages
 from sync.hub.accounts import routes as accounts_routes
@@ -53,6 +56,7 @@ from sync.hub.settings import HubSettings
 APP_VERSION: Final = version("darasa")
 FORM_BYTES_MAX: Final = 64 << 10  # the largest form of the hub's pages is 2 KB
 TEMPLATES: Final = Path(__file__).parents[1]
+OVERRIDES: Final = Path(__file__).parent  # its web/templates/ stands before the box's
 
 ROUTES: Final = (
     *static.ROUTES,
@@ -79,7 +83,7 @@ def create_app(settings: HubSettings, *, clock: Clock = system_clock) -> Litesta
         middleware=[OwnOriginOnly()],
         before_send=[set_headers],
         exception_handlers=HANDLERS,
-        template_config=template_config([TEMPLATES]),
+        template_config=hub_templates(),
         compression_config=COMPRESSION,
         request_max_body_size=FORM_BYTES_MAX,
         openapi_config=openapi.openapi_config(APP_VERSION),
@@ -121,6 +125,14 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
             app_version=APP_VERSION,
         )
         yield
+
+
+def hub_templates() -> TemplateConfig[JinjaTemplateEngine]:
+    """Our pages below `hub/`, the box's look below `web/`, and our navigation in its place."""
+    built = environment([TEMPLATES])
+    assert built.loader is not None
+    built.loader = ChoiceLoader([FileSystemLoader(OVERRIDES), built.loader])
+    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(built))
 
 
 def provide_hub(state: State) -> Hub:

@@ -34,7 +34,7 @@ from sync.protocol import (
 from sync.registry import TABLE
 
 NOW_MS = 1_760_000_000_000
-PASSWORD = "four words are easier"
+PASSWORD = "mango river seven clouds"
 LANE = 0
 
 

@@ -64,7 +64,10 @@ WITH size AS (
 )
 SELECT r.id AS course_run_id, c.title AS course_title, g.name AS class_name, e.person_id,
        p.display_name,
-       coalesce(least(100, floor(done.percent / nullif(size.sections, 0))), 0)::bigint AS percent,
+       CASE WHEN size.sections > 0
+            THEN least(100, floor(coalesce(done.percent, 0) / size.sections))
+            ELSE 0
+        END::bigint AS percent,
        coalesce(done.sections_done, 0) AS sections_done, coalesce(size.sections, 0) AS sections
   FROM course_run AS r
   JOIN course_version AS v
