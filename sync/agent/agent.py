@@ -38,6 +38,8 @@ POLL_S: Final = 1.0  # `data_version` is one read of shared memory
 SETTLE_S: Final = 2.0  # a burst of hand-ins becomes one segment
 QUIET_S: Final = 300.0  # with nothing to send: is there something to fetch, are we still known
 NONCE_BYTES: Final = 16
+WORDS_MAX: Final = 500
+CARD_TROUBLE: Final = (Busy, StorageFull, WriteFailed)
 
 
 class Seams(Struct, frozen=True):
@@ -91,7 +93,7 @@ class Agent:
             self._note(error)
             logger.info("hub out of reach code=%s", error.code)
             return max(self._pace.failed(), getattr(error, "retry_after_s", 0.0))
-        except (Busy, StorageFull, WriteFailed) as error:
+        except CARD_TROUBLE as error:
             logger.error("card refused code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
             return self._pace.failed()
         except DarasaError as error:
@@ -186,10 +188,13 @@ class Agent:
 
     def _note(self, error: DarasaError) -> None:
         """Tell the keeper in plain words; a row is written only when the words change."""
-        words = f"{error.title}. {error.detail}"[:500]
-        with self._db.changing() as tx:
-            tx.run(store.NOTE_TROUBLE, (words,))
-            tx.run(enrolment.NOTE_WISH_ERROR, (words,))
+        words = f"{error.title}. {error.detail}"[:WORDS_MAX]
+        try:
+            with self._db.changing() as tx:
+                tx.run(store.NOTE_TROUBLE, (words,))
+                tx.run(enrolment.NOTE_WISH_ERROR, (words,))
+        except CARD_TROUBLE as trouble:
+            logger.warning("not noted code=%s", trouble.code)
 
     def _look_for_dangling(self) -> None:
         """After a recovery every row should have its parent; the hub had both or neither."""

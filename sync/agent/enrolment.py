@@ -51,12 +51,15 @@ UPDATE hub_enrolment
 
 GRANT_WISH: Final[LiteralString] = "DELETE FROM hub_enrolment"
 
+# What another hub signed means nothing to this one.
 JOIN: Final[LiteralString] = """
 UPDATE sync_identity
    SET hub_id        = ?1,
        hub_key       = ?2,
        hub_url       = ?3,
        incarnation   = ?4,
+       receipt       = CASE WHEN hub_id IS ?1 THEN receipt END,
+       receipt_no    = CASE WHEN hub_id IS ?1 THEN receipt_no ELSE 0 END,
        contact_error = NULL
 """
 

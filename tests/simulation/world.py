@@ -71,7 +71,9 @@ MIXES = {
     "hub rollback, trimmed": Mix(hub_rollback=7, trim=20),
     "restore and rollback": Mix(restore=6, hub_rollback=6, trim=10),
     # A hub that does not look at receipts leaves the node's own log as the only help.
-    "restore and rollback, receipts unread": Mix(restore=8, hub_rollback=8, reads_receipts=False),
+    "restore and rollback, receipts unread": Mix(
+        restore=8, hub_rollback=8, trim=10, reads_receipts=False
+    ),
     "clone and restore": Mix(clone=4, restore=6),
     "everything": Mix(power=8, restore=5, clone=3, hub_rollback=5, trim=10),
     "everything, lying disk": Mix(

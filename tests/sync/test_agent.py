@@ -1,194 +1,25 @@
 """The agent over HTTP, against a hub in memory: what it says, and what it does when told no."""
 
 import asyncio
-from random import Random
 from uuid import UUID
 
 import httpx
-import msgspec
 import pytest
-from nacl.signing import SigningKey
 
-from appliance.database.agent import AgentDatabase
-from appliance.database.connection import open_connection
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate
-from appliance.settings import Settings
 from sync.agent import enrolment, retention
-from sync.agent.agent import QUIET_S, Agent, Seams
+from sync.agent.agent import QUIET_S
 from sync.agent.faults import KeyMissing
 from sync.agent.keys import NODE_KEY, make_node_key, read_node_key
 from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_FIRST, WAIT_S_MAX, Pace
 from sync.agent.sealing import Stamp
 from sync.agent.status import status
 from sync.merge import image_of
-from sync.protocol import (
-    SEGMENT_RAW_BYTES_MAX,
-    Challenge,
-    ChallengeRequest,
-    EnrolAnswer,
-    EnrolRequest,
-    HelloRequest,
-    SignedHello,
-    Token,
-    TokenRequest,
-    decode,
-    encode,
-    sign_in_message,
-)
+from sync.protocol import SEGMENT_RAW_BYTES_MAX, SignedHello
 from sync.registry import TABLE
-from tests.simulation.hub import Broken, Held, Hub
+from tests.simulation.hub import Held
+from tests.sync.web import NOW_MS, add_group, claim, problem, told, wish
 
-NOW_MS = 1_760_000_000_000
 pytestmark = pytest.mark.anyio
-
-
-class Web:
-    """The memory hub behind HTTP. `trouble` is called first and may answer instead."""
-
-    def __init__(self):
-        self.hub = Hub(Random(3))
-        self.school_id = UUID(int=77)
-        self.asked = []
-        self.trouble = lambda _request: None
-        self.came = asyncio.Condition()
-
-    async def __call__(self, request):
-        body = await request.aread()
-        self.asked.append((request.method, request.url.path))
-        answer = self.trouble(request)
-        answer = answer if answer is not None else self.answer(request, body)
-        async with self.came:
-            self.came.notify_all()
-        return answer
-
-    async def rows_came(self, number):
-        async with self.came:
-            await self.came.wait_for(
-                lambda: sum(len(school.rows) for school in self.hub.schools.values()) == number
-            )
-
-    def answer(self, request, body):
-        match request.method, request.url.path.removeprefix("/sync/v1/").split("/"):
-            case "POST", ["enrol"]:
-                return self.enrol(decode(body, EnrolRequest))
-            case "POST", ["challenge"]:
-                decode(body, ChallengeRequest)
-                return told(Challenge(challenge=bytes(32)))
-            case "POST", ["token"]:
-                return self.token(decode(body, TokenRequest))
-            case "POST", ["hello"]:
-                return told(self.hub.hello(decode(body, HelloRequest)))
-            case "PUT", ["streams", _, _, _, "segments", _]:
-                return self.put(body)
-            case "GET", ["pull"]:
-                query = request.url.params
-                node = list(self.hub.node_keys)[-1]
-                epoch, cursor = UUID(query["epoch"]), int(query["cursor"])
-                return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
-        raise AssertionError(request)
-
-    def enrol(self, asked):
-        if asked.token != "right":
-            return problem(403, "token-unknown", "This enrolment token is not known")
-        school_id = asked.school_id or self.school_id
-        self.hub.enrol(school_id, asked.node_id, asked.node_key)
-        return told(
-            EnrolAnswer(
-                hub_id=self.hub.hub_id,
-                hub_key=self.hub.public_key,
-                incarnation=self.hub.incarnation,
-                school_id=school_id,
-                district_id=UUID(int=5),
-                mode=asked.mode,
-            )
-        )
-
-    def token(self, asked):
-        _, key = self.hub.node_keys[asked.node_id]
-        words = sign_in_message(self.hub.hub_id, asked.challenge)
-        SigningKey(bytes(32)).verify_key.__class__(key).verify(words, asked.signature)
-        return told(Token(token="t", expires_in_s=900))
-
-    def put(self, body):
-        try:
-            return told(self.hub.put(body))
-        except Broken:
-            return problem(409, "chain-broken", "This does not continue what is here")
-
-
-def told(message):
-    return httpx.Response(200, content=encode(message))
-
-
-def problem(status_code, code, title):
-    body = {"code": code, "title": title, "detail": "", "hint": "", "status": status_code}
-    return httpx.Response(status_code, content=msgspec.json.encode(body))
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("migrated")
-    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
-    return (folder / "school.db").read_bytes()
-
-
-@pytest.fixture
-def web():
-    return Web()
-
-
-@pytest.fixture
-def settings(tmp_path, migrated):
-    settings = Settings(data_dir=tmp_path)
-    settings.database.write_bytes(migrated)
-    make_node_key(settings.keys)
-    return settings
-
-
-@pytest.fixture
-def box(settings):
-    connection = open_connection(settings.database, role="writer")
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def agent(settings, web, box):
-    seams = Seams(lambda: NOW_MS, httpx.MockTransport(web), "test board", "0.1.0")
-    agent = Agent(settings, seams, schema_version=2)
-    yield agent
-    agent.close()
-
-
-@pytest.fixture
-def db(settings, box):
-    db = AgentDatabase(settings.database)
-    yield db
-    db.close()
-
-
-def claim(box):
-    box.execute(
-        "INSERT INTO sync_identity (node_id, school_id, epoch) VALUES (?1, ?2, ?3)",
-        (UUID(int=1), UUID(int=2), UUID(int=3)),
-    )
-    box.execute(
-        "INSERT INTO org_unit (id, kind, name, locale, version, updated_at_ms)"
-        " VALUES (?1, 'school', 'Shule ya Ziwa', 'sw', 1, 0)",
-        (UUID(int=2),),
-    )
-
-
-def wish(box, token="right"):
-    box.execute(enrolment.WRITE_WISH, ("http://hub.example", token, NOW_MS))
-
-
-def add_group(box, number):
-    box.execute(
-        "INSERT INTO class_group (id, org_id, name, version, updated_at_ms)"
-        " VALUES (?1, ?2, 'Kidato', 1, 0)",
-        (UUID(int=number), UUID(int=2)),
-    )
 
 
 async def test_a_box_without_a_district_says_nothing(agent, web, box):

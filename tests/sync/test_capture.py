@@ -7,7 +7,6 @@ import apsw
 import pytest
 
 from appliance.database.connection import open_connection
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from sync.agent.sealing import READ_WAITING
 from sync.capture import all_triggers
 from sync.projections import SQLITE_SECTION_PROGRESS
@@ -15,13 +14,6 @@ from sync.registry import TABLE, TABLES
 
 NOW_MS = 1_760_000_000_000
 SCHOOL, NODE, OTHER_NODE = (UUID(int=number).bytes for number in (1, 2, 3))
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("migrated")
-    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
-    return (folder / "school.db").read_bytes()
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import hashlib
 from uuid import UUID
 
+import msgspec
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from sync.core.columns import BlockCorrupt, Rows, pack, unpack
+from sync.core.columns import BlockCorrupt, Rows, pack, pack_body, unpack
 from sync.core.segment import (
     SegmentCorrupt,
     SegmentRefused,
@@ -20,7 +22,7 @@ from sync.core.segment import (
     read_segment,
     seal,
 )
-from sync.protocol import Block, SegmentHeader, genesis
+from sync.protocol import Block, SegmentHeader, encode, genesis, segment_message
 
 KEY = SigningKey(bytes(range(32)))
 HUB, NODE, SCHOOL, EPOCH = (UUID(int=number) for number in (1, 2, 3, 4))
@@ -165,3 +167,47 @@ def test_a_block_that_contradicts_itself_is_refused(block):
 def test_numbers_far_apart_survive():
     rows = Rows("x", ("a",), [(-(1 << 63),), ((1 << 63) - 1,), (0,)])
     assert unpack(pack(rows)) == rows
+
+
+def test_a_body_that_is_signed_and_still_not_readable_is_refused():
+    for raw in (b"\xc1", b"\x91\x01", b"\x91\x94\xa1x\x91\xa1a\x91\x92\xa1s\x01\x00"):
+        body = zstandard.ZstdCompressor().compress(raw)
+        segment = read_segment(seal(header_of(body, len(raw), 1), body, KEY).payload)
+        with pytest.raises(SegmentCorrupt):
+            open_body(segment)
+
+
+def test_too_many_tables_are_refused():
+    tables = [Rows(f"t{number}", ("id",), [(number,)]) for number in range(65)]
+    with pytest.raises(SegmentCorrupt):
+        open_body(read_segment(sealed(tables).payload))
+
+
+def test_two_bodies_glued_together_are_refused():
+    raw = pack_body([NAMES])
+    body = zstandard.ZstdCompressor().compress(raw) * 2
+    with pytest.raises(SegmentCorrupt):
+        open_body(read_segment(seal(header_of(body, len(raw), 4), body, KEY).payload))
+
+
+def test_a_body_that_is_not_compressed_is_refused():
+    body = b"not zstd at all"
+    with pytest.raises(SegmentCorrupt):
+        open_body(read_segment(seal(header_of(body, 40, 4), body, KEY).payload))
+
+
+def test_a_header_of_nonsense_is_refused():
+    head = b"\x81\xa1n\x01"
+    payload = b"OSEG1" + len(head).to_bytes(4, "big") + head + bytes(64)
+    with pytest.raises(SegmentCorrupt):
+        read_segment(payload)
+
+
+def test_a_later_release_may_add_to_the_header():
+    body, raw_size = pack_rows([NAMES])
+    head = encode(msgspec.structs.asdict(header_of(body, raw_size, 4)) | {"colour": "blue"})
+    signature = KEY.sign(segment_message(head)).signature
+    payload = b"OSEG1" + len(head).to_bytes(4, "big") + head + body + signature
+    segment = read_segment(payload)
+    check_signature(segment, KEY.verify_key.encode())
+    assert open_body(segment) == [NAMES]
