@@ -35,14 +35,6 @@ SELECT 1
    AND deleted_at_ms IS NULL
 """
 
-IS_CLASS_MEMBER: Final[LiteralString] = """
-SELECT 1
-  FROM class_member
- WHERE class_group_id = ?2
-   AND person_id = ?1
-   AND deleted_at_ms IS NULL
-"""
-
 CREDENTIAL: Final[LiteralString] = """
 SELECT c.secret_hash, c.failed
   FROM credential AS c
@@ -107,11 +99,6 @@ def session_actor(db: Reader, token_hash: bytes, *, now_ms: int) -> Actor | None
 def teaches_class(db: Reader, person_id: UUID, class_group_id: UUID) -> bool:
     """Whether this person is a teacher of this class."""
     return db.value(TEACHES_CLASS, (person_id, class_group_id)) is not None
-
-
-def is_class_member(db: Reader, person_id: UUID, class_group_id: UUID) -> bool:
-    """Whether this person is a pupil of this class."""
-    return db.value(IS_CLASS_MEMBER, (person_id, class_group_id)) is not None
 
 
 def pin_credential(db: Reader, person_id: UUID) -> PinCredential | None:

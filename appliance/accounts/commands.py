@@ -47,27 +47,21 @@ UPDATE person
  WHERE id = ?1
 """
 
-RENAME_PERSON: Final[LiteralString] = """
-UPDATE person
-   SET display_name  = ?2,
-       version       = version + 1,
-       updated_at_ms = ?3
- WHERE id = ?1
-"""
-
 PERSON_CONTENT: Final[LiteralString] = """
 SELECT display_name, org_id
   FROM person
  WHERE id = ?1
 """
 
+# +: by the person, who has a handful of roles. By the scope SQLite read every pupil of
+# the school each time; an import of 5,000 people took 3.8 s, with this 1.7 s.
 ROLE_HELD: Final[LiteralString] = """
 SELECT id, deleted_at_ms IS NOT NULL AS is_deleted
   FROM role_assignment
  WHERE person_id = ?1
-   AND role = ?2
+   AND +role = ?2
    AND scope_kind = ?3
-   AND scope_id = ?4
+   AND +scope_id = ?4
  ORDER BY deleted_at_ms IS NOT NULL, id
 """
 
@@ -228,12 +222,6 @@ def add_person(tx: Transaction, person_id: UUID, actor: Actor, name: str, *, now
     record = PersonRecord(display_name=name)
     insert_person(tx, person_id, actor.school_id, record, locale=actor.locale, now_ms=now_ms)
     return True
-
-
-def rename_person(tx: Transaction, person_id: UUID, name: str, *, now_ms: int) -> None:
-    """Raises NotFound when there is no such person."""
-    if tx.run(RENAME_PERSON, (person_id, nfc(name), now_ms)) == 0:
-        raise NotFound(f"person {person_id}")
 
 
 def give_role(
