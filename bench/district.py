@@ -179,11 +179,12 @@ async def ingest_ratio(bench: Bench, courier: Courier, dsn: str, *, rounds: int)
             by_copy.append(await copy_same_rows(pg))
     finally:
         await pg.close()
-    segment_s, copy_s = statistics.median(by_segment), statistics.median(by_copy)
+    segment_s, copy_s = min(by_segment), min(by_copy)  # the best turn of each: least disturbed
     name = f"hub ingest of {LARGE} rows"
     return [
-        known(f"{name}: request to answer", segment_s * 1_000, "ms"),
-        known(f"raw COPY of the same {LARGE} rows", copy_s * 1_000, "ms"),
+        known(f"{name}: request to answer, best", segment_s * 1_000, "ms"),
+        known(f"{name}: request to answer, median", statistics.median(by_segment) * 1_000, "ms"),
+        known(f"raw COPY of the same {LARGE} rows, best", copy_s * 1_000, "ms"),
         known(f"{name}: rate", LARGE / segment_s, "/s"),
         at_least(f"{name} / raw COPY", copy_s / segment_s, "x", 0.5, "ratio"),
     ]

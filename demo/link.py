@@ -20,6 +20,7 @@ class Link:
         self.bytes_down = 0
         self._server: asyncio.Server | None = None
         self._open: Final[set[asyncio.StreamWriter]] = set()
+        self._relays: Final[set[asyncio.Task[None]]] = set()
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -41,15 +42,22 @@ class Link:
         self._server = None
         for writer in tuple(self._open):
             writer.transport.abort()
+        await asyncio.gather(*self._relays)
 
     async def mend(self) -> None:
         """Accept connections again, on the same port as before. Safe to repeat."""
         if self._server is not None:
             return
         self._server = await asyncio.start_server(
-            self._relay, "127.0.0.1", self.port, reuse_address=True
+            self._take, "127.0.0.1", self.port, reuse_address=True
         )
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def _take(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
+        """Keep the task: whoever cuts the link waits until nothing of it is left."""
+        task = asyncio.get_running_loop().create_task(self._relay(near_in, near_out))
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
 
     async def _relay(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         self._open.add(near_out)
