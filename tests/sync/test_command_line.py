@@ -1,0 +1,98 @@
+"""`darasa-agent` as a process: it waits for the box, is alone, and ends when told."""
+
+import fcntl
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from appliance.database.connection import open_connection
+from sync.agent.__main__ import AGENT_LOCK, run
+from tests.sync.web import claim
+
+
+@pytest.fixture
+def here(settings, monkeypatch):
+    monkeypatch.setenv("DARASA_DATA_DIR", str(settings.data_dir))
+    return settings
+
+
+def told(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_status_of_a_box_nobody_has_claimed(here, capsys):
+    assert run(["status"]) == 0
+    assert told(capsys)["is_claimed"] is False
+
+
+def test_status_counts_what_waits(here, box, capsys):
+    claim(box)
+    assert run(["status"]) == 0
+    said = told(capsys)
+    assert (said["is_claimed"], said["is_enrolled"], said["waiting"]) == (True, False, 1)
+
+
+def test_joining_without_a_link_says_so_and_keeps_the_wish(here, box, capsys):
+    claim(box)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert run(["enrol", f"http://127.0.0.1:{port}/", "a-token"]) == 0
+    assert "cannot be reached" in told(capsys)["contact"]["error"]
+    wish = box.execute("SELECT hub_url, token FROM hub_enrolment").fetchall()
+    assert wish == [(f"http://127.0.0.1:{port}", "a-token")]
+
+
+def test_beside_a_running_agent_the_wish_is_left_for_it(here, box, capsys):
+    claim(box)
+    with (here.data_dir / AGENT_LOCK).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(["enrol", "http://hub.example", "a-token"]) == 0
+        assert run(["run"]) == 1
+    said = capsys.readouterr()
+    assert "has been told" in said.out
+    assert "an agent already runs" in said.err
+
+
+def test_an_address_that_is_none_is_a_plain_sentence(here, box, capsys):
+    claim(box)
+    assert run(["enrol", "hub.example", "a-token"]) == 0
+    assert told(capsys)["contact"]["error"]
+
+
+def test_a_database_of_another_release_is_not_touched(here, capsys):
+    connection = open_connection(here.database, role="writer")
+    connection.pragma("user_version", 99)
+    connection.close()
+    assert run(["status"]) == 1
+    assert "another release" in capsys.readouterr().err
+
+
+@pytest.mark.system
+def test_the_agent_waits_for_the_box_and_ends_when_told(here, tmp_path):
+    database = here.database.read_bytes()
+    here.database.unlink()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sync.agent", "run"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for((here.data_dir / AGENT_LOCK).exists, process)
+        here.database.write_bytes(database)
+        wait_for(here.database.with_name("school.db-shm").exists, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0, process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def wait_for(happened, process):
+    """Poll a file that another process makes; there is nothing to be told by."""
+    while not happened():
+        assert process.poll() is None, process.stderr.read()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05)
