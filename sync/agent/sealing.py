@@ -1,15 +1,20 @@
 """Sealing: the waiting rows' present images become a numbered, signed segment.
 
 The images are read in one snapshot, which no writer waits for. Then one short transaction
-at synchronous=FULL stores segment, chain and custody and forgets the marks: only marks
-that still carry the number that was read, because a row changed meanwhile waits again.
-Nothing of a segment leaves the box before that COMMIT. It also makes everything the
-segment contains durable: the WAL is one file.
+at synchronous=FULL stores the segment and moves the chain. Nothing of a segment leaves the
+box before that COMMIT, which also makes everything the segment contains durable: the WAL is
+one file.
+
+The marks are forgotten afterwards, a few hundred in a transaction, because a teacher's write
+waits for each (5,000 at once took 20-80 ms). Only marks that still carry the number that was
+read go: a row changed meanwhile waits again. Cut off in between, the rest is sealed once
+more, and the hub finds duplicates.
 """
 
 import hashlib
 from collections import defaultdict
-from typing import Final, LiteralString, cast
+from collections.abc import Iterator, Sequence
+from typing import Final, LiteralString
 
 from msgspec import Struct
 from nacl.signing import SigningKey
@@ -64,6 +69,9 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 """
 
 
+MARKS_AT_ONCE: Final = 250  # one transaction of 1-4 ms
+
+
 class Stamp(Struct, frozen=True):
     """What a segment says of the moment and the machine it was sealed on."""
 
@@ -82,10 +90,14 @@ class Mark(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """What one segment will carry. `marks` may name more: rows that are gone."""
+    """What one segment will carry. `marks` may name more: rows that are gone.
+
+    `versions` holds the version of each row that somebody has a receipt for.
+    """
 
     marks: list[Mark]
     rows: dict[int, list[Row]]
+    versions: dict[tuple[int, bytes], int]
 
     @property
     def count(self) -> int:
@@ -100,10 +112,12 @@ def seal_rows(
     with db.snapshot():
         batch = read_batch(db, stream.lane, size_max)
     sealed = make_segment(me, stream, key, stamp, batch) if batch.count else None
-    with db.changing() as tx:
-        if sealed is not None:
-            keep_segment(tx, me, stream, sealed, batch, now_ms=stamp.now_ms)
-        tx.run_many(FORGET_MARK, ((mark.tbl, mark.pk, mark.seq) for mark in batch.marks))
+    if sealed is not None:
+        with db.changing() as tx:
+            keep_segment(tx, me, stream, sealed, batch.count, now_ms=stamp.now_ms)
+    for piece in batched(batch.marks, MARKS_AT_ONCE):
+        with db.changing() as tx:
+            forget_marks(tx, me, stream, batch, piece)
     return batch.count
 
 
@@ -112,16 +126,21 @@ def read_batch(db: AgentDatabase, lane: int, size_max: int) -> Batch:
     marks = db.rows(Mark, READ_WAITING, (lane, SEGMENT_ROWS_MAX))
     taken: list[Mark] = []
     rows: defaultdict[int, list[Row]] = defaultdict(list)
+    versions = {}
     size = 0
     for mark in marks:
-        row = read_row(db, TABLE_NUMBERED[mark.tbl], mark.pk)
+        table = TABLE_NUMBERED[mark.tbl]
+        row = read_row(db, table, mark.pk)
         size += 0 if row is None else values_size(row)
         if taken and size > size_max:
             break
         taken.append(mark)
-        if row is not None:  # pruned since it was marked: nothing to send
-            rows[mark.tbl].append(row)
-    return Batch(taken, rows)
+        if row is None:
+            continue  # pruned since it was marked: nothing to send
+        rows[mark.tbl].append(row)
+        if table.has_receipt:
+            versions[mark.tbl, mark.pk] = order_of(table, row)[1]
+    return Batch(taken, rows, versions)
 
 
 def make_segment(
@@ -157,18 +176,30 @@ def _rows_of(table: Table, rows: list[Row]) -> Rows:
 
 
 def keep_segment(
-    tx: Transaction, me: Identity, stream: Stream, sealed: Sealed, batch: Batch, *, now_ms: int
+    tx: Transaction, me: Identity, stream: Stream, sealed: Sealed, rows: int, *, now_ms: int
 ) -> None:
     """Store the segment and move the stream; the agent is alone, so the step must fit."""
     n = stream.cur_n + 1
     tx.run(KEEP_SEGMENT, (stream.lane, me.epoch, n, sealed.payload))
     size = len(sealed.payload)
-    tx.run(KEEP_LINK, (stream.lane, me.epoch, n, sealed.hash, batch.count, size, now_ms))
+    tx.run(KEEP_LINK, (stream.lane, me.epoch, n, sealed.hash, rows, size, now_ms))
     moved = tx.run(ADVANCE_STREAM, (stream.lane, me.epoch, n, sealed.hash))
     assert moved == 1, (stream.lane, n)
-    for tbl, rows in batch.rows.items():
-        table = TABLE_NUMBERED[tbl]
-        if table.has_receipt:
-            for row in rows:
-                version = order_of(table, row)[1]
-                tx.run(NOTE_CUSTODY, (tbl, cast(bytes, row[0]), version, stream.lane, me.epoch, n))
+
+
+def forget_marks(
+    tx: Transaction, me: Identity, stream: Stream, batch: Batch, marks: Sequence[Mark]
+) -> None:
+    """Let rows wait no longer; for those with a receipt, note which segment carries them."""
+    for mark in marks:
+        tx.run(FORGET_MARK, (mark.tbl, mark.pk, mark.seq))
+        version = batch.versions.get((mark.tbl, mark.pk))
+        if version is not None:
+            where = (stream.lane, me.epoch, stream.cur_n + 1)
+            tx.run(NOTE_CUSTODY, (mark.tbl, mark.pk, version, *where))
+
+
+def batched(marks: Sequence[Mark], size: int) -> Iterator[Sequence[Mark]]:
+    """Cut into pieces of at most `size`."""
+    for start in range(0, len(marks), size):
+        yield marks[start : start + size]
