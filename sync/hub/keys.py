@@ -56,21 +56,28 @@ def load_key(path: Path) -> HubKey:
 def claim_code(path: Path) -> str:
     """Return the claim code, made the first time it is asked for."""
     if not path.exists():
-        letters = [secrets.choice(RECEIPT_LETTERS) for _ in range(CLAIM_CODE_LENGTH)]
-        write_secret(path, "".join(letters).encode())
+        write_secret(path, new_code(CLAIM_CODE_LENGTH).encode())
     return path.read_text(encoding="ascii")
 
 
-def spoken(code: str) -> str:
-    """Write a code as it is read out: two groups."""
-    middle = len(code) // 2
-    return f"{code[:middle]}-{code[middle:]}"
-
-
 def is_claim_code(path: Path, given: str) -> bool:
-    """Compare, whatever spaces, dashes and case a person types."""
-    letters = "".join(letter for letter in given.upper() if letter in RECEIPT_LETTERS)
-    return hmac.compare_digest(letters.encode(), claim_code(path).encode())
+    """Compare, however a person types it."""
+    return hmac.compare_digest(read_code(given).encode(), claim_code(path).encode())
+
+
+def new_code(length: int) -> str:
+    """Return letters by chance; 20 of them, so 4.3 bits each."""
+    return "".join(secrets.choice(RECEIPT_LETTERS) for _ in range(length))
+
+
+def spoken(code: str, group: int = 5) -> str:
+    """Write a code as it is read out: in groups."""
+    return "-".join(code[start : start + group] for start in range(0, len(code), group))
+
+
+def read_code(given: str) -> str:
+    """Read a code back, whatever blanks, dashes and case a person types."""
+    return "".join(letter for letter in given.upper() if letter in RECEIPT_LETTERS)
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -44,7 +44,11 @@ def openapi_json(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 def openapi_config(version: str) -> OpenAPIConfig:
     """Describe the hub."""
     return OpenAPIConfig(
-        title="Darasa hub", version=version, path=DOCS, render_plugins=[ListPage()]
+        title="Darasa hub",
+        version=version,
+        path=DOCS,
+        render_plugins=[ListPage()],
+        use_handler_docstrings=True,
     )
 
 

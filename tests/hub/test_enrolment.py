@@ -30,6 +30,11 @@ async def test_the_same_box_may_ask_again_and_gets_the_same_answer(district, cli
     assert await box.enrol(token) == first
 
 
+async def test_a_token_may_be_typed_as_a_person_types(district, client):
+    token = await district.token()
+    await Box(client).enrol(f" {token.lower().replace('-', ' ')} ")
+
+
 async def test_a_used_token_is_refused_to_another_box(district, client):
     token = await district.token()
     await Box(client).enrol(token)

@@ -176,7 +176,7 @@ async def test_a_token_is_shown_once_and_works(district, client):
     typed = {"mode": "adopt", "school_name": "Hilltop", "hours": "24"}
     answer = await client.post("/enrolment-tokens", data=typed, headers=PAGE)
     assert "Not used yet" in answer.text
-    token = re.search(r"<code>([\w-]{40,})</code>", answer.text)[1]
+    token = re.search(r"<code>([A-Z]{5}(?:-[A-Z]{5}){3})</code>", answer.text)[1]
     assert token not in await page(client, "/enrolment-tokens")
     box = await district.school("Hilltop School")
     shown = await page(client, "/enrolment-tokens")

@@ -3,12 +3,14 @@
 from typing import Final, LiteralString
 from uuid import UUID
 
-from appliance.access.hashing import new_token, token_hash
+from appliance.access.hashing import token_hash
 from appliance.errors import NotFound
 from appliance.ids import uuid7
 from sync.hub.database import Link
 from sync.hub.fleet.models import NewToken, TokenMade
+from sync.hub.keys import new_code, spoken
 
+TOKEN_LETTERS: Final = 20  # 86 bits: nobody guesses it, and it can be read out on a telephone
 HOUR_MS: Final = 60 * 60 * 1_000
 
 KNOWS_SCHOOL: Final[LiteralString] = """
@@ -28,9 +30,10 @@ async def make_token(
     """Make a one-time token; only its hash is kept. Raises NotFound for an unknown school."""
     if new.mode == "replace" and not await link.fetchval(KNOWS_SCHOOL, new.school_id, district_id):
         raise NotFound(f"school {new.school_id}")
+    code = new_code(TOKEN_LETTERS)
     made = TokenMade(
         id=uuid7(now_ms),
-        token=new_token(),
+        token=spoken(code),
         mode=new.mode,
         expires_at_ms=now_ms + new.hours * HOUR_MS,
     )
@@ -38,7 +41,7 @@ async def make_token(
         ADD_ENROLMENT,
         district_id,
         made.id,
-        token_hash(made.token),
+        token_hash(code),
         new.mode,
         new.school_id,
         new.school_name,

@@ -16,6 +16,7 @@ from sync.hub.database import Link, row, rows, set_scope
 from sync.hub.faults import SchoolTaken, TokenExpired, TokenUnknown, TokenUsed
 from sync.hub.identity import Identity, identity
 from sync.hub.intake.nodes import NODE, Node
+from sync.hub.keys import read_code
 from sync.protocol import LOG_BEGIN, EnrolAnswer, EnrolRequest
 
 NAMELESS: Final = "School"
@@ -108,9 +109,8 @@ async def enrol(connection: Link, request: EnrolRequest, *, now_ms: int) -> Enro
     if district_id is None:
         raise TokenUnknown("this hub has no district yet")
     await set_scope(connection, school_id=district_id, district_id=district_id)
-    token = await row(
-        connection, EnrolmentToken, READ_ENROLMENT, district_id, token_hash(request.token)
-    )
+    hashed = token_hash(read_code(request.token))
+    token = await row(connection, EnrolmentToken, READ_ENROLMENT, district_id, hashed)
     if token is None:
         raise TokenUnknown("no such enrolment token")
     if token.used_by_node is not None:
