@@ -33,10 +33,12 @@ VALUES (1, $1, $2, $3, NULL, $4)
     ON CONFLICT (id) DO NOTHING
 """
 
+# Two boxes may notice a roll-back at once; it is one roll-back and one new incarnation.
 CHANGE_INCARNATION: Final[LiteralString] = """
 UPDATE hub_identity
-   SET incarnation = $1
- WHERE id = 1
+   SET incarnation = $2
+ WHERE id          = 1
+   AND incarnation = $1
 """
 
 
@@ -60,8 +62,7 @@ async def require_identity(connection: Link, key: HubKey, *, now_ms: int) -> Ide
     return found
 
 
-async def change_incarnation(connection: Link, *, now_ms: int) -> UUID:
-    """Tell every box that this hub is not where it was."""
-    incarnation = uuid7(now_ms)
-    await connection.execute(CHANGE_INCARNATION, incarnation)
-    return incarnation
+async def change_incarnation(connection: Link, before: UUID, *, now_ms: int) -> UUID:
+    """Tell every box that this hub is not where it was; return what it is from now on."""
+    await connection.execute(CHANGE_INCARNATION, before, uuid7(now_ms))
+    return (await identity(connection)).incarnation

@@ -17,6 +17,7 @@ from sync.protocol import LOG_BEGIN, Cell
 from sync.registry import TABLE, Table
 
 LOCALE: Final = "en"
+CLAIM_GUESSES: Final = "the claim code"  # no sign-in name has a blank
 
 # Of two claims at once the second finds a district.
 TAKE_DISTRICT: Final[LiteralString] = """
@@ -59,12 +60,13 @@ INSERT_ROW: Final = {
 async def claim_district(hub: Hub, claim: Claim) -> Claimed:
     """Make the district and its first administrator.
 
-    Raises WrongClaimCode, AlreadyClaimed. The code is not used up by a wrong guess, only
-    by the claim itself.
+    Raises WrongClaimCode, AlreadyClaimed, TooManyRequests. The code is not used up by a
+    wrong guess, only by the claim itself.
     """
     async with scoped(hub.pools.web) as link:
         if (await identity(link)).district_id is not None:
             raise AlreadyClaimed("this hub already has a district")
+    hub.guesses.take(CLAIM_GUESSES, now_ms=hub.clock())
     if not is_claim_code(hub.settings.claim_file, claim.code):
         raise WrongClaimCode("the claim code does not match")
     secret_hash = await hub.hasher.run(password_hash, claim.password)

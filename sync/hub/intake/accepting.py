@@ -102,11 +102,11 @@ async def accept_segment(
 ) -> SegmentAnswer:
     """Keep and merge a segment.
 
-    Raises CorruptSegment, TooLarge, BadSignature, WrongSchool, ChainBroken, Busy.
+    Raises CorruptSegment, TooLarge, BadSignature, WrongSchool, ChainBroken.
     """
     segment = _read(payload)
     _require_own(segment, claim, address)
-    async with hub.gate.passage(), scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+    async with hub.gate.lane(), scoped(hub.pools.ingest, school_id=claim.school_id) as link:
         node = await node_of(link, claim)
         who = await identity(link)
         blocks = await asyncio.to_thread(_open, segment, node, who)

@@ -1,40 +1,45 @@
-"""How many segments are merged at once, and how many may wait for it.
+"""How many segments may be on their way in, and how many are merged at once.
 
-A district's boxes all wake at eight. Those beyond the bound are told when to come back,
-each at another moment, so that they do not come back together.
+A district's boxes all wake at eight, most of them on slow links: many may be sending while
+few are merging. Those beyond the bound are told when to come back, each at another
+moment, so that they do not come back together.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from appliance.errors import Busy
 
-WAITING_PER_LANE_MAX: Final = 4  # at 200 ms a merge the last one waits under a second
+INSIDE_MAX: Final = 64  # 4 MiB each at the very worst, 50 KB as a rule
 RETRY_AFTER_S_MAX: Final = 10
 
 
 class Gate:
-    """Lets `at_once` through, keeps a few waiting, and sends the others away."""
+    """Lets a bounded number in and `at_once` of them through."""
 
     def __init__(self, at_once: int) -> None:
         self._lanes: Final = asyncio.Semaphore(at_once)
-        self._inside_max: Final = at_once * (1 + WAITING_PER_LANE_MAX)
         self.inside = 0
         self.refused = 0
 
-    @asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Wait for a place. Raises Busy when too many wait already."""
-        if self.inside >= self._inside_max:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place before the body is read. Raises Busy when all are taken."""
+        if self.inside >= INSIDE_MAX:
             self.refused += 1
             wait_s = 1 + secrets.randbelow(RETRY_AFTER_S_MAX)
-            raise Busy(f"{self.inside} segments are being taken in", retry_after_s=wait_s)
+            raise Busy(f"{self.inside} segments are on their way in", retry_after_s=wait_s)
         self.inside += 1
         try:
-            async with self._lanes:
-                yield
+            yield
         finally:
             self.inside -= 1
+
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[None]:
+        """Wait for a turn to merge; nobody waits here for somebody's slow link."""
+        async with self._lanes:
+            yield

@@ -128,7 +128,7 @@ async def notice_rollback(
         return hub.incarnation
     log_hash = await log_hash_at(connection, school_id, receipt.no)
     if was_rolled_back(receipt, hub.incarnation, log_hash):
-        return await change_incarnation(connection, now_ms=now_ms)
+        return await change_incarnation(connection, hub.incarnation, now_ms=now_ms)
     return hub.incarnation
 
 

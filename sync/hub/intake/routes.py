@@ -96,7 +96,8 @@ async def put_segment(  # noqa: PLR0913, PLR0917 -- the address has four parts
 ) -> Response[bytes]:
     """Take in one segment; the same one again gets the same answer."""
     address = Address(node_id, epoch, lane, n)
-    return _answer(await accept_segment(hub, claim, address, await request.body()))
+    with hub.gate.place():
+        return _answer(await accept_segment(hub, claim, address, await request.body()))
 
 
 @get("/sync/v1/pull")
