@@ -185,8 +185,12 @@ def _read_pages(files: Mapping[str, bytes]) -> tuple[dict[str, Page], list[LeftO
         page = read_page(decode_text(path, files[path]))
         pages[path] = page
         if page.teacher_notes:
-            left_out.append(LeftOut(path, f"{page.teacher_notes} notes for teachers"))
+            left_out.append(LeftOut(path, _notes(page.teacher_notes)))
     return pages, left_out
+
+
+def _notes(count: int) -> str:
+    return "1 note for teachers" if count == 1 else f"{count} notes for teachers"
 
 
 def _reason_to_leave_out(path: str) -> str:

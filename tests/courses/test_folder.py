@@ -86,7 +86,7 @@ def test_what_is_not_used_is_listed_with_its_reason():
         "instructors/notes.md": "for teachers",
         "lessons/empty.md": "has no text",
         "lessons/gone.md": "named in config.yaml, not in the folder",
-        "lessons/secret.md": "1 notes for teachers",
+        "lessons/secret.md": "1 note for teachers",
     }
 
 
