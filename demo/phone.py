@@ -101,6 +101,9 @@ class Phone:
         except (OSError, EOFError, TimeoutError) as error:
             self.hang_up()
             raise Unreachable(f"{method} {path} on port {self.port}: {error!r}") from error
+        except asyncio.CancelledError:
+            self.hang_up()  # the answer still comes; the next request must not take it for its own
+            raise
         if self.watch is not None:
             self.watch(method, path, time.perf_counter() - began)
         if answer.headers.get("connection") == "close":
