@@ -52,7 +52,7 @@ def sync_status(db: Reader) -> SyncStatus:
         is_enrolled=contact.is_enrolled,
         hub_url=contact.hub_url,
         contact_at_ms=contact.contact_at_ms,
-        error=(wish.error if wish else None) or contact.contact_error,
+        error=wish.error if wish else contact.contact_error,
         asked_url=wish.hub_url if wish else None,
         asked_at_ms=wish.requested_at_ms if wish else None,
         recovery_due=contact.recovery_due,

@@ -91,7 +91,7 @@ class Agent:
             carried = await self.converse()
         except (Unreachable, HubBusy) as error:
             self._note(error)
-            logger.info("hub out of reach code=%s", error.code)
+            logger.info("hub out of reach code=%s detail=%s", error.code, error.detail)
             return max(self._pace.failed(), getattr(error, "retry_after_s", 0.0))
         except CARD_TROUBLE as error:
             logger.error("card refused code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
@@ -188,7 +188,8 @@ class Agent:
 
     def _note(self, error: DarasaError) -> None:
         """Tell the keeper in plain words; a row is written only when the words change."""
-        words = f"{error.title}. {error.detail}"[:WORDS_MAX]
+        is_normal = isinstance(error, Unreachable | HubBusy)  # what the socket said is for the log
+        words = f"{error.title}. {error.hint if is_normal else error.detail}"[:WORDS_MAX]
         try:
             with self._db.changing() as tx:
                 tx.run(store.NOTE_TROUBLE, (words,))

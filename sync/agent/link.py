@@ -180,8 +180,8 @@ def _fault(
     problem = _problem(content)
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or problem is None:
         return Unreachable(where)
-    words = " ".join(filter(None, (problem.title, problem.detail, problem.hint)))
-    return Refused(words, reason=problem.code, http_status=answer.status_code)
+    words = [words.rstrip(".") for words in (problem.title, problem.detail, problem.hint) if words]
+    return Refused(". ".join(words) + ".", reason=problem.code, http_status=answer.status_code)
 
 
 def _problem(content: bytes) -> Problem | None:

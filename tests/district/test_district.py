@@ -80,6 +80,13 @@ def test_the_page_never_calls_work_safe_that_is_not(box, as_):
     assert "Everything on this box has arrived" not in page
 
 
+def test_a_new_question_does_not_show_the_answer_to_the_last_one(box, as_):
+    client = as_("keeper")
+    enrol(box.app.state.writer.write_blocking, applied_n=2, contact_error="the token is not known")
+    client.put("/api/v1/box/hub-enrolment", json=WISH)
+    assert client.get("/api/v1/box/sync").json()["error"] is None
+
+
 def test_asking_to_join_is_kept_for_the_agent_and_the_token_is_not_shown(box, as_):
     client = as_("keeper")
     assert client.put("/api/v1/box/hub-enrolment", json=WISH).status_code == 204

@@ -54,7 +54,8 @@ async def test_a_wrong_token_is_told_to_the_keeper_in_the_hubs_words(agent, web,
     claim(box)
     wish(box, "wrong")
     await agent.one_try()
-    assert "token is not known" in status(db).contact.error
+    told = "The district's hub refused. This enrolment token is not known."
+    assert status(db).contact.error.startswith(told)
     wish(box)
     await agent.one_try()
     assert status(db).contact.error is None
@@ -119,7 +120,9 @@ async def test_no_link_is_normal(agent, web, box, db):
 
     web.trouble = cut
     assert await agent.one_try() <= WAIT_S_FIRST
-    assert "cannot be reached" in status(db).contact.error
+    told = status(db).contact.error
+    assert "cannot be reached. Nothing is lost" in told
+    assert "ConnectError" not in told
     web.trouble = lambda _request: None
     await agent.one_try()
     assert status(db).contact.error is None
