@@ -91,7 +91,7 @@ def migrate(
     """
     known = read_migrations(migrations)
     with exclusive_lock(path.parent):
-        is_new = schema_version(path) == 0
+        is_new = _is_empty(path)
         with closing(
             open_connection(path, role="writer", mmap_size_bytes=0, vfs=vfs)
         ) as connection:
@@ -137,6 +137,19 @@ def require_schema(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:
     has, wants = schema_version(path), len(read_migrations(migrations))
     if has != wants:
         raise SchemaMismatch(f"{path} has schema {has}, this program needs {wants}")
+
+
+def _is_empty(path: Path) -> bool:
+    """Say whether there is nothing to lose: only such a file is taken away after a failure.
+
+    Not by the version: a file that was repaired by dumping and reading it in again has
+    lost its number and nothing else.
+    """
+    if not path.exists():
+        return True
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        return not connection.execute("SELECT count(*) FROM sqlite_schema").get
 
 
 def _version(connection: apsw.Connection) -> int:

@@ -171,3 +171,14 @@ def test_the_schools_own_migrations_apply(tmp_path):
     assert len(applied) == len(read_migrations(EDGE_MIGRATIONS)) > 0
     require_schema(path)
     assert full_check(path).is_ok
+
+
+def test_a_file_that_lost_its_version_number_is_never_taken_away(run, path):
+    """As a repair by `.dump` leaves it: everything is there but `user_version`."""
+    run()
+    with closing(open_connection(path, role="writer")) as connection:
+        before = tables(path)
+        connection.pragma("user_version", 0)
+    with pytest.raises(MigrationFailed):
+        run()
+    assert tables(path) == before
