@@ -7,7 +7,8 @@ from msgspec import Meta, Struct
 
 from appliance.access.models import NewPassword, SignInName
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+# No NUL: PostgreSQL's text cannot hold it, and a row the hub refuses is a row not safe.
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$", description="e.g. sw-TZ")]
 # new: nobody's; asked: a district was asked for a lost box's school; pulling: the school
 # is coming back; take-over: it is here and needs somebody with a password; claimed.

@@ -9,14 +9,17 @@ from appliance.access.models import NewPassword, SignInName
 
 MEMBERS_MAX = 500  # one request; a class of forty many times over
 
-ClassName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+# No NUL: PostgreSQL's text cannot hold it, and a row the hub refuses is a row not safe.
+ClassName = Annotated[
+    str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
+]
 
 
 class NewClass(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A class to make."""
 
     name: ClassName
-    grade_level: Annotated[str, Meta(max_length=50)] | None = None
+    grade_level: Annotated[str, Meta(max_length=50, pattern=r"^[^\x00]*$")] | None = None
     id: UUID | None = None
 
 

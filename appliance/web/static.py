@@ -52,8 +52,12 @@ def static_url(name: str) -> str:
 
 def asset(name: str) -> Asset:
     """Load `name`, again only when the file changed. Raises NotFound outside of STATIC."""
-    path = (STATIC / name).resolve()
-    if not path.is_relative_to(STATIC) or not path.is_file():
+    try:
+        path = (STATIC / name).resolve()
+        is_ours = path.is_relative_to(STATIC) and path.is_file()
+    except (OSError, ValueError):  # a name no file system takes: too long, or with a NUL
+        is_ours = False
+    if not is_ours:
         raise NotFound(f"static file {name}")
     return _load(path, path.stat().st_mtime_ns)
 

@@ -283,3 +283,16 @@ def test_pages_of_a_class_move_people(as_, school):
     assert "Baraka Mushi" in client.get(path, headers=PAGE).text
     assert "6 East" in client.get("/teach/classes", headers=PAGE).text
     assert client.get("/teach/classes/new", headers=PAGE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/classes", {"name": "Form\0 1"}),
+        ("/api/v1/classes", {"name": "Form 1", "grade_level": "1\0"}),
+        ("/api/v1/people", {"display_name": "Amina\0Otieno"}),
+    ],
+)
+def test_a_name_the_district_could_not_keep_is_refused(as_, path, body):
+    answer = as_("keeper").post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")

@@ -88,3 +88,8 @@ def test_the_design_page_shows_every_component_within_the_budget_of_a_first_page
     assets = ("darasa.css", "page.js", "icon.png")
     sizes = [len(gzip.compress(client.get(f"/static/{name}").content)) for name in assets]
     assert len(gzip.compress(page.content)) + sum(sizes) < 60_000
+
+
+@pytest.mark.parametrize("name", ["a%00b", "x" * 300, "../static.py", "%2e%2e/static.py"])
+def test_a_name_no_file_can_have_is_not_found(client, name):
+    assert client.get(f"/static/{name}").status_code == 404
