@@ -18,8 +18,8 @@ from appliance.clock import system_clock
 from bench.classroom import Bench, bench_box
 from bench.closed_loop import closed_loop, overload
 from bench.commit import commit_ratio
-from bench.district import ROUNDS, district
-from bench.human_pace import bell, class_report, human_pace
+from bench.district import ROUNDS, bench_hub, district
+from bench.human_pace import bell, calm_pace, class_report, stirred_pace
 from bench.machine import bytes_and_syncs, first_page, idle_memory
 from bench.results import Figure, is_good, line, write_results
 from bench.wrk import WrkMissing
@@ -76,7 +76,12 @@ async def measurements(folder: Path, effort: Effort) -> AsyncIterator[tuple[str,
         for heading, work in on_the_box(bench, effort):
             yield heading, await work
         yield "Past the bound", await overloaded(bench, effort)
-        yield "District", await district(bench, rounds=effort.rounds)
+        async with bench_hub(bench) as hub:
+            yield "District", await district(bench, hub, rounds=effort.rounds)
+            yield (
+                "While backups are taken and the agent syncs",
+                await stirred_pace(bench, effort.pace_s),
+            )
         bench.box.stop()
         yield (
             "Group commit",
@@ -93,7 +98,7 @@ def on_the_box(bench: Bench, effort: Effort) -> list[tuple[str, Awaitable[list[F
         ("Class report", class_report(bench)),
         (
             f"Human pace, two years of history, {effort.pace_s:.0f} s",
-            human_pace(bench, effort.pace_s),
+            calm_pace(bench, effort.pace_s),
         ),
         (f"Closed loop, {effort.load_s} s each", closed_loop(bench, effort.load_s)),
         ("Bytes and syncs", bytes_and_syncs(bench, effort.load_s)),

@@ -27,6 +27,11 @@ FACTS_EACH: Final = 570  # 350 pupils x 570 = 200,000
 TASKS_EACH: Final = 40
 SENTENCES: Final = 10  # a page of 500 letters
 
+# One day: sixty sections of reading and two written pages for each pupil.
+DAY_FACTS: Final = 60
+DAY_TASKS: Final = 2
+DAY_WORDS: Final = 250
+
 ENROLMENTS: Final[LiteralString] = """
 SELECT id, person_id
   FROM enrolment
@@ -36,6 +41,7 @@ SELECT id, person_id
 LAST_SEQ: Final[LiteralString] = "SELECT seq FROM sync_identity"
 FORGET: Final[LiteralString] = "DELETE FROM sync_dirty WHERE seq > ?1"
 SECTIONS: Final[LiteralString] = "SELECT id FROM section ORDER BY id"
+BODIES: Final[LiteralString] = "SELECT body FROM section ORDER BY id LIMIT 100"
 RUN: Final[LiteralString] = "SELECT org_id, course_version_id FROM course_run WHERE id = ?1"
 TEACHER: Final[LiteralString] = """
 SELECT person_id
@@ -106,6 +112,12 @@ class Place(Struct, frozen=True):
     person_id: UUID
 
 
+class BodyRow(Struct, frozen=True):
+    """One section's text."""
+
+    body: str
+
+
 class RunRow(Struct, frozen=True):
     """The run that exists already."""
 
@@ -135,6 +147,19 @@ def write_history(school: School, *, now_ms: int, share: float = 1.0) -> None:
             with db.changing() as tx:
                 _write_class(tx, setting, number, dice, now_ms=now_ms, share=share)
                 tx.run(FORGET, (before,))
+
+
+def write_day(school: School, pupils: int, *, now_ms: int) -> None:
+    """Add one school day of the measured class: reading, two tasks handed in and marked."""
+    write_facts(school, pupils * DAY_FACTS, now_ms=now_ms)
+    dice = Random(11)
+    with closing(AgentDatabase(school.database)) as db, db.changing() as tx:
+        setting = _setting(db, school.run_id)
+        people = [row.person_id for row in db.rows(Place, ENROLMENTS, (school.run_id,))][:pupils]
+        words = sorted(set(" ".join(text.body for text in db.rows(BodyRow, BODIES)).split()))
+        for _ in range(DAY_TASKS):
+            pages = [" ".join(dice.choices(words, k=DAY_WORDS)) for _ in people]
+            _write_task(tx, setting, school.run_id, people, pages, at_ms=now_ms)
 
 
 def write_facts(school: School, count: int, *, now_ms: int) -> None:
@@ -177,7 +202,8 @@ def _write_class(
     for at_ms in instants:
         tx.run_many(ADD_FACT, _facts(setting, people, enrolments, at_ms, dice))
     for task in range(max(1, int(TASKS_EACH * share))):
-        _write_task(tx, setting, run, people, at_ms=instants[task * 7 % len(instants)], dice=dice)
+        pages = ["\n".join(dice.choices(WORDS, k=SENTENCES)) for _ in people]
+        _write_task(tx, setting, run, people, pages, at_ms=instants[task * 7 % len(instants)])
 
 
 def _facts(
@@ -191,13 +217,18 @@ def _facts(
 
 
 def _write_task(
-    tx: Transaction, setting: Setting, run: UUID, people: list[UUID], *, at_ms: int, dice: Random
+    tx: Transaction,
+    setting: Setting,
+    run: UUID,
+    people: list[UUID],
+    pages: list[str],
+    *,
+    at_ms: int,
 ) -> None:
     task = uuid7(at_ms)
     tx.run(ADD_TASK, (task, run, f"Task {task.hex[-4:]}", at_ms))
-    for person in people:
-        submission = uuid7(at_ms)
-        body = f"{person}: " + "\n".join(dice.choices(WORDS, k=SENTENCES))
+    for person, page in zip(people, pages, strict=True):
+        submission, body = uuid7(at_ms), f"{person}: {page}"
         tx.run(ADD_SUBMISSION, (submission, task, person, at_ms))
         revision = (uuid7(at_ms), submission, person, body, content_hash(body), at_ms)
         tx.run(ADD_REVISION, revision)

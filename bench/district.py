@@ -19,7 +19,7 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.migrate import schema_version
 from appliance.ids import uuid7
 from bench.classroom import Bench
-from bench.dataset import write_facts
+from bench.dataset import write_day, write_facts
 from bench.results import Figure, at_least, at_most, known
 from demo.district import claim_hub, let_in
 from demo.link import Link as Relay
@@ -37,6 +37,8 @@ LARGE: Final = 5_000  # SEGMENT_ROWS_MAX
 SMALL: Final = 1_000
 EMPTY_ROUNDS: Final = 10
 KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+DAY_PUPILS: Final = 40
 
 ROWS_OF_SEGMENT: Final[LiteralString] = """
 SELECT rows
@@ -134,18 +136,27 @@ class Courier:
         return Carried(rows, len(request.payload), took)
 
 
-async def district(bench: Bench, *, rounds: int = ROUNDS) -> list[Figure]:
+class Hub(Struct, frozen=True):
+    """A running hub that has let the box in."""
+
+    courier: Courier
+    port: int
+    dsn: str
+
+
+async def district(bench: Bench, hub: Hub, *, rounds: int = ROUNDS) -> list[Figure]:
     """Measure everything that needs a hub."""
-    async with bench_hub(bench) as (courier, port, dsn):
-        figures = await first_push(courier)
-        figures += await bytes_per_change(bench, courier)
-        figures += await ingest_ratio(bench, courier, dsn, rounds=rounds)
-        figures += await empty_sync(courier, port)
-    return figures
+    return [
+        *await first_push(hub.courier),
+        *await bytes_per_change(bench, hub.courier),
+        *await school_day(bench, hub.courier),
+        *await ingest_ratio(bench, hub, rounds=rounds),
+        *await empty_sync(hub),
+    ]
 
 
 @asynccontextmanager
-async def bench_hub(bench: Bench) -> AsyncIterator[tuple[Courier, int, str]]:
+async def bench_hub(bench: Bench) -> AsyncIterator[Hub]:
     """Start PostgreSQL and a hub, and let the box in."""
     with postgres(bench.folder / "postgres") as server:
         port = free_port()
@@ -155,7 +166,7 @@ async def bench_hub(bench: Bench) -> AsyncIterator[tuple[Courier, int, str]]:
             await let_in(claimed, bench.school, f"http://127.0.0.1:{port}")
             courier = Courier(bench, port)
             await courier.join()
-            yield courier, port, server.dsn()
+            yield Hub(courier, port, server.dsn())
 
 
 async def first_push(courier: Courier) -> list[Figure]:
@@ -183,15 +194,24 @@ async def bytes_per_change(bench: Bench, courier: Courier) -> list[Figure]:
     return figures
 
 
-async def ingest_ratio(bench: Bench, courier: Courier, dsn: str, *, rounds: int) -> list[Figure]:
+async def school_day(bench: Bench, courier: Courier) -> list[Figure]:
+    """Count what one school day of forty pupils sends up."""
+    write_day(bench.school, DAY_PUPILS, now_ms=system_clock())
+    size = sum(each.size_bytes for each in await courier.carry())
+    return [
+        at_most(f"a school day of {DAY_PUPILS} pupils, sent up", size / MIB, "MiB", 1, "correct")
+    ]
+
+
+async def ingest_ratio(bench: Bench, hub: Hub, *, rounds: int) -> list[Figure]:
     """Send segments of 5,000 facts; COPY the same rows into a twin table, turn by turn."""
     by_segment, by_copy = [], []
-    pg = await asyncpg.connect(dsn)
+    pg = await asyncpg.connect(hub.dsn)
     try:
         await pg.execute(CREATE_TWIN)
         for _ in range(rounds):
             write_facts(bench.school, LARGE, now_ms=system_clock())
-            by_segment.append(sum(each.seconds for each in await courier.carry()))
+            by_segment.append(sum(each.seconds for each in await hub.courier.carry()))
             by_copy.append(await copy_same_rows(pg))
     finally:
         await pg.close()
@@ -215,14 +235,14 @@ async def copy_same_rows(pg: "asyncpg.Connection[Any]") -> float:
     return time.perf_counter() - began
 
 
-async def empty_sync(courier: Courier, port: int) -> list[Figure]:
+async def empty_sync(hub: Hub) -> list[Figure]:
     """Ask whether there is anything to do when there is nothing, over a relay that counts."""
     taken, bodies = [], 0
-    async with Relay(port) as relay:
+    async with Relay(hub.port) as relay:
         for _ in range(EMPTY_ROUNDS):
             scales = Scales()
             began = time.perf_counter()
-            carried = await courier.carry(f"http://127.0.0.1:{relay.port}", scales)
+            carried = await hub.courier.carry(f"http://127.0.0.1:{relay.port}", scales)
             taken.append((time.perf_counter() - began) * 1_000)
             bodies += scales.size_bytes
             assert not carried, carried

@@ -1,7 +1,7 @@
 """A class at human pace: what a pupil waits for, by address, on the simulator's side.
 
 Fifty pupils read, write drafts and hand in while two teachers look at the board and mark.
-Played twice: as on any day, and again while a backup is taken.
+Played twice: on a quiet box, and again while it is backed up and synced.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from appliance.ids import uuid7
 from bench.classroom import Bench, dice_for
 from bench.results import Figure, at_most, known, percentile
 from demo.people import Learner, Teacher, lessons_of
+from demo.processes import agent_process
 
 THINK_S: Final = (0.5, 3.5)  # between two taps; fifty pupils make 25 requests a second
 TEACHER_S: Final = 2.0
@@ -111,19 +112,24 @@ def sync_one_page(file: Path) -> float:
         os.close(descriptor)
 
 
-async def human_pace(bench: Bench, seconds: float) -> list[Figure]:
-    """Play the class on a quiet box, then while backups are taken."""
-    calm, stirred = Stopwatch(), Stopwatch()
-    probing = asyncio.create_task(probe(bench.folder / "probe", calm_probe := Probe()))
-    await play(bench, calm, seconds)
+async def calm_pace(bench: Bench, seconds: float) -> list[Figure]:
+    """Play the class on a quiet box."""
+    watch, found = Stopwatch(), Probe()
+    probing = asyncio.create_task(probe(bench.folder / "probe", found))
+    await play(bench, watch, seconds)
     probing.cancel()
-    backing_up = asyncio.create_task(keep_backing_up(bench))
-    await play(bench, stirred, seconds)
-    backups = await _stop(backing_up)
+    return [*watch.figures("human pace", is_calm=True), *found.figures()]
+
+
+async def stirred_pace(bench: Bench, seconds: float) -> list[Figure]:
+    """Play it again while backups are taken and the agent brings everything to the hub."""
+    watch = Stopwatch()
+    with agent_process(bench.school.data_dir):
+        backing_up = asyncio.create_task(keep_backing_up(bench))
+        await play(bench, watch, seconds)
+        backups = await _stop(backing_up)
     return [
-        *calm.figures("human pace", is_calm=True),
-        *calm_probe.figures(),
-        *stirred.figures("during backups", is_calm=False),
+        *watch.figures("during backups and sync", is_calm=False),
         known("backups taken meanwhile", backups, ""),
     ]
 

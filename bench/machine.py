@@ -23,7 +23,9 @@ from demo.processes import Process, agent_process, box_process, free_port, until
 ALONE: Final = 200  # answers; enough to even out a page that happened to split
 STARTS: Final = 5
 SETTLE_S: Final = 3.0
+GIB: Final = 1 << 30
 MIB: Final = 1 << 20
+WRITES_A_DAY: Final = 40 * 264  # 60 facts, 200 autosaves and 4 more for each of 40 pupils
 KIB: Final = 1 << 10
 ASSET: Final = re.compile(rb'(?:href|src)="(/static/[^"]+)"')
 
@@ -43,6 +45,12 @@ async def bytes_and_syncs(bench: Bench, seconds: int) -> list[Figure]:
     figures = [
         at_most("progress write: kept on disk", stored, "B", 400),
         at_most("progress write alone: written to the device", alone_bytes / KIB, "KiB", 40),
+        at_most(
+            f"a school day's {WRITES_A_DAY} writes, were each alone: written",
+            alone_bytes * WRITES_A_DAY / GIB,
+            "GiB",
+            2,
+        ),
         at_most(
             f"progress write, burst of {PUPILS}: written to the device",
             (written(bench.box) - before_written) / burst.requests / KIB,

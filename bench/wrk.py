@@ -10,6 +10,7 @@ from msgspec import Struct
 
 HERE: Final = Path(__file__).parent
 PROGRESS: Final = HERE / "progress.lua"
+TIMEOUT_S: Final = 15  # wrk calls 2 s broken by default; on a busy machine that is only slow
 READ: Final = HERE / "read.lua"
 
 
@@ -43,7 +44,15 @@ async def load(
     wrk = shutil.which("wrk")
     if wrk is None:
         raise WrkMissing("wrk is not installed; on Debian: apt install wrk")
-    words = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
+    words = [
+        "-t1",
+        "--timeout",
+        f"{TIMEOUT_S}s",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "-s",
+        str(script),
+    ]
     words += [f"http://127.0.0.1:{port}", "--", *map(str, files)]
     process = await asyncio.create_subprocess_exec(wrk, *words, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
