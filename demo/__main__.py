@@ -6,6 +6,7 @@ Prints where to look, then compares every synced table of every box with the hub
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ SEED: Final = 1
 def main() -> None:
     """Play the demo; exit status 1 means that something was lost or differs."""
     told = _parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as well as Ctrl-C
     try:
         is_good = asyncio.run(play(told))
     except KeyboardInterrupt:

@@ -35,7 +35,7 @@ def test_a_school_day_with_a_cut_link_ends_with_box_equal_hub():
 
 @pytest.mark.system
 @pytest.mark.postgres
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_ended_demo_leaves_no_process_behind(number: int, tmp_path: Path):
     with (tmp_path / "demo.log").open("wb") as log:
         demo = subprocess.Popen(COMMAND, stdout=log, stderr=log, start_new_session=True)
