@@ -416,3 +416,78 @@ def test_a_busy_or_full_box_is_asked_again(phone, school, status, code, words):
     expect(page.locator("[data-way-words]")).to_contain_text(f"The box is {words}")
     receipt_code(page)
     assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
+
+
+def test_a_hand_in_that_was_refused_is_sent_when_it_is_handed_in_again(phone, school):
+    context = phone("amina")
+    page = open_task(context, school)
+    url = "**/api/v1/submission-revisions/*"
+    problem = {"status": 403, "code": "forbidden", "title": "Not yet", "hint": "Ask."}
+    kind = "application/problem+json"
+    page.route(url, lambda route: route.fulfill(status=403, json=problem, content_type=kind))
+    write(page, TEXT)
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    expect(page.locator("#save-line")).to_contain_text("Not handed in. Not yet")
+    page.unroute(url)
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    receipt_code(page)
+    assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
+
+
+def test_a_phone_that_dies_while_handing_in_still_has_the_words(phone, school):
+    """Between taking the draft off the way to the box and putting the hand-in on it."""
+    context = phone("amina")
+    page = open_task(context, school)
+    context.set_offline(True)
+    write(page, TEXT)
+    expect(page.locator("#save-line")).to_have_text("Saved on this phone.")
+    page.evaluate("void (Darasa.outbox.put = () => new Promise(() => {}))")
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    page.wait_for_function(
+        f"async () => (await Darasa.store.all('outbox', '{school.amina}')).length === 0"
+    )
+    page.close(run_before_unload=False)
+    context.set_offline(False)
+    page = open_task(context, school)
+    expect(page.locator("#work-body")).to_have_value(TEXT)
+    expect(page.locator("#save-line")).to_have_text(SAVED)
+
+
+def test_two_tabs_find_one_new_id_for_words_whose_id_was_taken(phone, school):
+    context = phone("amina")
+    page = open_task(context, school)
+    write(page, "One.")
+    expect(page.locator("#save-line")).to_have_text(SAVED)
+    [draft] = page.evaluate(f"Darasa.store.all('drafts', '{school.amina}')")
+    revision = draft["revision_id"]
+    answer = context.request.put(
+        f"/api/v1/submission-revisions/{revision}",
+        data={"assessment_id": str(school.village), "body": "From another phone."},
+    )
+    assert answer.status == 200
+    second = context.new_page()
+    second.goto("/learn/hand-ins")
+    held = []
+
+    def hold_two(route):
+        if len(held) < 2:
+            held.append(route)
+        else:
+            route.continue_()
+
+    context.route("**/api/v1/submission-revisions/*", hold_two)
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    expect(page.locator("#on-its-way")).to_be_visible()
+    second.evaluate("Darasa.outbox.resume()")
+    deadline = 50
+    while len(held) < 2 and deadline:
+        page.wait_for_timeout(100)
+        deadline -= 1
+    assert len(held) == 2  # both tabs ask under the taken id at once
+    for route in held:
+        route.continue_()
+    receipt_code(page)
+    expect(second.locator(".notice-success")).to_contain_text("Handed in")
+    assert [words_of(context, line) for line in hand_ins(context)] == [
+        ["One.", "From another phone."]
+    ]

@@ -167,7 +167,7 @@
     for (const draft of await kept()) {
       const isShown = draft.revision_id === revision;
       if (isShown) mark = draft.mark;
-      if (draft.is_sent || !draft.body.trim() || draft.body === saved) continue;
+      if (draft.is_sent || !draft.body.trim() || draft.body === saved || draft.body === handedIn) continue;
       // Another phone went on with this draft; the words typed here get an id of their own.
       unsent.push(isShown && draft.edit_no <= edit ? await moved(draft) : draft);
     }
@@ -204,7 +204,7 @@
     await saving;
     await Darasa.outbox.drop("draft-" + underway);
     edit += 1;
-    await keep(text, true);
+    await keep(text, false); // a phone that dies before the next line still has the words
     const place = await Darasa.outbox.put({
       id: underway,
       kind: "hand-in",

@@ -89,10 +89,11 @@
     await Darasa.store.remove("outbox", person, entry.id, entry.mark);
   }
 
-  // The id was used for other words; these get their own.
+  // The id was used for other words; these get their own: the one they were put with, so that
+  // two tabs, or a tab that dies half-way and another, do not make two of them.
   async function rename(entry) {
-    const id = Darasa.uuid7();
-    const renamed = Object.assign({}, entry, { id: id, url: entry.url.replace(entry.id, id) });
+    const id = entry.spare_id;
+    const renamed = Object.assign({}, entry, { id: id, spare_id: Darasa.uuid7(), url: entry.url.replace(entry.id, id) });
     await Darasa.store.put("outbox", person, id, renamed);
     await forget(entry);
     tell("renamed", { entry: entry, id: id });
@@ -180,7 +181,8 @@
     person: person,
     // Resolves once the phone has it, with the place it is kept in (see store.js).
     put: async function (entry) {
-      const kept = Object.assign({ made_at: Date.now() }, entry, { mark: Darasa.uuid7() });
+      const kept = Object.assign({ made_at: Date.now(), spare_id: Darasa.uuid7() }, entry, { mark: Darasa.uuid7() });
+      given_up.delete(entry.id); // asked for once more
       const place = await Darasa.store.put("outbox", person, entry.id, kept);
       if (state === "sign-in") ask(entry);
       else if (state !== "waiting" || entry.kind === "hand-in") flush(); // the timer sends the rest
