@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+import asyncpg
 import msgspec
 from jinja2 import ChoiceLoader, FileSystemLoader
 from litestar import Litestar, Request, Response
@@ -22,7 +23,7 @@ from appliance.access.limits import GuessLimit
 from appliance.access.origin import OwnOriginOnly
 from appliance.access.passwords import PasswordHasher
 from appliance.clock import Clock, system_clock
-from appliance.errors import SignInNeeded
+from appliance.errors import Invalid, SignInNeeded
 from appliance.problems import (
     PROBLEM_HANDLERS,
     PROBLEM_JSON,
@@ -174,6 +175,12 @@ def answer_sign_in_needed(request: Request[Any, Any, Any], error: SignInNeeded) 
     return answer_darasa_error(request, error)
 
 
+def answer_unkeepable(request: Request[Any, Any, Any], _error: asyncpg.DataError) -> Response[Any]:
+    """Refuse a NUL in a text or a number past 64 bits; a segment's rows never get here."""
+    refused = Invalid("a value is nothing the district's database can keep")
+    return answer_darasa_error(request, refused)
+
+
 def answer_chain_broken(_request: Request[Any, Any, Any], error: ChainBroken) -> Response[Any]:
     """Tell where the hub stands in members of the problem, as sync/protocol.py says."""
     stand = {"received_n": error.received_n, "received_hash": error.received_hash.hex()}
@@ -185,4 +192,5 @@ HANDLERS: Final[ExceptionHandlersMap] = {
     **PROBLEM_HANDLERS,
     SignInNeeded: answer_sign_in_needed,
     ChainBroken: answer_chain_broken,
+    asyncpg.DataError: answer_unkeepable,
 }

@@ -26,7 +26,7 @@ from sync.protocol import (
     encode,
     hello_message,
 )
-from sync.registry import TABLE, TABLES
+from sync.registry import TABLE, TABLE_NUMBERED, TABLES
 
 RECEIPT_BEARING: Final = [table.number for table in TABLES if table.has_receipt]
 
@@ -59,14 +59,15 @@ SELECT f.src_epoch, f.max_change_no
  WHERE f.school_id = $1
 """
 
+# Those with a receipt first, before the list is cut: what is not listed is called safe.
 QUARANTINED: Final[LiteralString] = """
-SELECT DISTINCT ON (q.tbl, q.pk) q.tbl, q.pk, q.reason
+SELECT DISTINCT ON (q.tbl = ANY($2::text[]), q.tbl, q.pk) q.tbl, q.pk, q.reason
   FROM sync_quarantine AS q
  WHERE q.school_id = $1
    AND q.resolved_at_ms IS NULL
    AND q.pk IS NOT NULL
- ORDER BY q.tbl, q.pk
- LIMIT $2
+ ORDER BY q.tbl = ANY($2::text[]) DESC, q.tbl, q.pk
+ LIMIT $3
 """
 
 # Only rows somebody holds a receipt for: a hand-in with two images is not simply "safe".
@@ -153,7 +154,8 @@ async def _is_to_pull(
 async def row_exceptions(link: Link, school_id: UUID) -> list[RowException]:
     """List the rows this hub has put aside, those with a receipt first."""
     losers = await rows(link, Loser, CONFLICTING, school_id, RECEIPT_BEARING, EXCEPTIONS_MAX)
-    aside = await rows(link, PutAside, QUARANTINED, school_id, EXCEPTIONS_MAX)
+    named = [TABLE_NUMBERED[number].name for number in RECEIPT_BEARING]
+    aside = await rows(link, PutAside, QUARANTINED, school_id, named, EXCEPTIONS_MAX)
     found = [RowException(tbl=it.tbl, pk=it.pk.bytes, reason="conflict") for it in losers]
     found += [
         RowException(tbl=TABLE[it.tbl].number, pk=it.pk.bytes, reason=f"quarantined: {it.reason}")

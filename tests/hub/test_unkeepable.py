@@ -1,0 +1,42 @@
+"""What the district cannot keep: said at once, and never called safe."""
+
+import pytest
+
+from sync.protocol import EXCEPTIONS_MAX
+from tests.hub.cast import PASSWORD, Box, rows, values
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/sessions", {"sign_in_name": "fat\0uma", "password": PASSWORD}),
+        ("/api/v1/enrolment-tokens", {"mode": "adopt", "school_name": "Hill\0top"}),
+    ],
+)
+async def test_a_text_with_a_nul_is_refused_to_people(district, path, body):
+    answer = await district.client.post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+
+
+async def test_a_text_with_a_nul_is_refused_to_boxes(district):
+    box = await district.school()
+    answer = await box.hello_answer(app_version="0.1\0")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    token, other = await district.token(), Box(district.client, "Hill\0top")
+    answer = await other.post("/sync/v1/enrol", other.enrol_request(token))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    other.name = "Hilltop"  # the refusal has not used the token up
+    await other.enrol(token)
+
+
+async def test_a_hand_in_put_aside_is_listed_before_any_number_of_other_rows(district):
+    box = await district.school()
+    nameless = (values("person", box.school_id, display_name="") for _ in range(EXCEPTIONS_MAX + 1))
+    work = values("submission_revision", rev=0)
+    await box.send(rows("person", *nameless))
+    await box.send(rows("submission_revision", work))
+    exceptions = (await box.hello()).exceptions
+    assert len(exceptions) == EXCEPTIONS_MAX
+    assert exceptions[0].pk == work[0]
