@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from nacl.signing import SigningKey
 
+from sync.hub.intake import nodes
 from tests.hub.cast import Box, facts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -163,3 +164,32 @@ async def test_a_hub_without_a_district_enrols_nobody(client, app):
     box = Box(client)
     answer = await box.post("/sync/v1/enrol", box.enrol_request("guess"))
     assert (answer.status_code, answer.json()["code"]) == (403, "token-unknown")
+
+
+async def test_a_token_for_one_school_adopts_no_other(district, client):
+    box = Box(client)
+    token = await district.token(school_id=str(box.school_id))
+    assert await refused(Box(client), token) == (403, "token-unknown")
+    await box.enrol(token)
+
+
+async def test_a_hub_without_a_district_signs_nobody_in(client, app):
+    box = Box(client)
+    box.hub = app.state.hub
+    answer = await box.prove(await box.challenge())
+    assert (answer.status_code, answer.json()["code"]) == (401, "node-unknown")
+
+
+async def test_a_box_whose_enrolment_the_hub_has_lost_is_told_so(district, as_role):
+    box = await district.school()
+    connection = await as_role("postgres")
+    await connection.execute("DELETE FROM node")  # restored from before the box joined
+    answer = await box.hello_answer()
+    assert (answer.status_code, answer.json()["code"]) == (401, "node-unknown")
+
+
+async def test_answered_challenges_are_remembered_within_a_bound(district, monkeypatch):
+    monkeypatch.setattr(nodes, "USED_MAX", 2)
+    box = await district.school()
+    for _ in range(4):
+        assert (await box.prove(await box.challenge())).status_code == 200

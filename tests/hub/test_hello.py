@@ -1,5 +1,7 @@
 """Hello: where both stand, whether the hub was rolled back, what is to be pulled."""
 
+import asyncio
+
 import pytest
 from nacl.signing import SigningKey, VerifyKey
 
@@ -219,3 +221,33 @@ async def test_two_boards_on_one_card_are_shown_to_the_district(box, district, w
     await box.hello(epoch=first)
     schools = (await district.client.get("/api/v1/schools")).json()
     assert schools[0]["has_two_live_epochs"]
+
+
+async def test_a_receipt_of_an_empty_log_proves_nothing(box):
+    box.receipt = (await box.hello()).receipt
+    assert receipt_of(box.receipt).no == 0
+    await box.send(facts(1))
+    assert (await box.hello()).incarnation == box.incarnation
+
+
+async def test_another_school_s_receipt_proves_nothing(box, district):
+    other = await district.school("Riverside School")
+    await other.send(facts(1))
+    assert (await box.hello(receipt=other.receipt)).incarnation == box.incarnation
+
+
+async def test_two_boxes_that_notice_one_roll_back_get_one_new_incarnation(box, district, as_role):
+    other = await district.school("Riverside School")
+    for each in (box, other):
+        await each.send(facts(1))
+    past = await as_role("postgres")
+    await past.execute("DELETE FROM sync_inbox")
+    answers = await asyncio.gather(box.hello(), other.hello())
+    assert len({answer.incarnation for answer in answers}) == 1
+    assert answers[0].incarnation != box.incarnation
+
+
+async def test_a_receipt_that_is_no_receipt_is_refused(box):
+    words = SignedReceipt(body=b"\xc1", signature=bytes(64))
+    answer = await box.hello_answer(receipt=words)
+    assert (answer.status_code, answer.json()["code"]) == (403, "bad-signature")

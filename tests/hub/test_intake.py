@@ -247,10 +247,11 @@ async def test_a_row_that_names_another_school_is_put_aside(box, see, table, col
 async def test_an_unknown_table_or_column_is_parked_and_the_stream_goes_on(box, see):
     await box.send(
         Rows("badge", ("id", "name"), [(new_id(), "Reader")]),
+        Rows("streak", ("days",), [(3,)]),
         Rows("module", ("id", "colour"), [(new_id(), "green")]),
         facts(1),
     )
-    assert await account(see) == [(3, 1, 0, 0, 0, 0, 2)]
+    assert await account(see) == [(4, 1, 0, 0, 0, 0, 3)]
 
 
 async def test_columns_in_another_order_are_mapped_by_name(box, see):

@@ -1,5 +1,6 @@
 """What the district's staff see and do."""
 
+import asyncio
 import re
 from uuid import UUID
 
@@ -120,6 +121,18 @@ async def test_a_claim_that_is_not_right_says_what(client, app, settings, wrong,
     assert "Fatuma Noor" in answer.text  # nothing typed is lost
     assert PASSWORD not in answer.text
     assert settings.claim_file.exists()
+
+
+async def test_two_claims_at_once_make_one_district(client, app, settings):
+    body = CLAIM | {"code": settings.claim_file.read_text()}
+    answers = await asyncio.gather(*(client.post("/api/v1/claim", json=body) for _ in range(2)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+
+
+async def test_the_claim_code_is_not_guessed_in_a_hurry(client, app):
+    body = CLAIM | {"code": "BBBBBBBBBB"}
+    told = [(await client.post("/api/v1/claim", json=body)).status_code for _ in range(6)]
+    assert told == [403] * 5 + [429]
 
 
 async def test_a_hub_is_claimed_once(district, settings):

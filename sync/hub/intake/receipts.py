@@ -124,7 +124,7 @@ async def notice_rollback(
     if held is None:
         return hub.incarnation
     receipt = read_receipt(held, hub)
-    if receipt is None or receipt.school_id != school_id:
+    if (receipt.hub_id, receipt.school_id) != (hub.hub_id, school_id):
         return hub.incarnation
     log_hash = await log_hash_at(connection, school_id, receipt.no)
     if was_rolled_back(receipt, hub.incarnation, log_hash):
@@ -132,16 +132,13 @@ async def notice_rollback(
     return hub.incarnation
 
 
-def read_receipt(held: SignedReceipt, hub: Identity) -> Receipt | None:
-    """Read a receipt of this hub; another hub's says nothing about us."""
-    receipt = decode(held.body, Receipt)
-    if receipt.hub_id != hub.hub_id:
-        return None
+def read_receipt(held: SignedReceipt, hub: Identity) -> Receipt:
+    """Read a receipt, after its signature: what we signed is readable."""
     try:
         VerifyKey(hub.hub_key).verify(receipt_message(held.body), held.signature)
     except BadSignatureError as error:
         raise BadSignature("this hub did not sign that receipt") from error
-    return receipt
+    return decode(held.body, Receipt)
 
 
 async def log_hash_at(connection: Link, school_id: UUID, no: int) -> bytes | None:
