@@ -1,8 +1,9 @@
 """A school's own rows on their way back: what other epochs wrote past the node's cursor.
 
 A restored or replaced box gets here what it lost. A page brings the rows its rows refer
-to, when those stand later in the sequence: the box applies each page in one transaction
-with its foreign keys on, and a hand-in may have been sealed before its pupil.
+to, when those stand later in the sequence: each page is one transaction on the box, and a
+hand-in may have been sealed before its pupil. So whoever looks between two pages finds no
+row that points nowhere.
 """
 
 from collections.abc import Sequence
