@@ -1,6 +1,7 @@
 """One process, one event loop, one socket."""
 
 import asyncio
+import gc
 import signal
 import socket
 from typing import Final
@@ -23,6 +24,7 @@ BACKLOG: Final = 1_024
 GOODBYE_S: Final = 20  # a segment under way may end
 KEEP_ALIVE_S: Final = 75
 STARTED_POLL_S: Final = 0.02
+GC_OBJECTS: Final = 50_000  # a full segment makes 20,000 tuples and ids; none is in a cycle
 
 
 def serve(settings: HubSettings) -> None:
@@ -61,6 +63,9 @@ async def _serve(app: Litestar, listener: socket.socket, settings: HubSettings) 
     )
     server = uvicorn.Server(config)
     async with app.lifespan():
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is never looked at again
+        gc.set_threshold(GC_OBJECTS)
         for line in welcome(settings, listener):
             print(line, flush=True)  # noqa: T201 -- the console is where the claim code belongs
         beating = asyncio.create_task(_tell_systemd(server))
