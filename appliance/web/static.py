@@ -55,8 +55,8 @@ def asset(name: str) -> Asset:
     try:
         path = (STATIC / name).resolve()
         is_ours = path.is_relative_to(STATIC) and path.is_file()
-    except (OSError, ValueError):  # a name no file system takes: too long, or with a NUL
-        is_ours = False
+    except (OSError, ValueError) as error:  # no file has this name: too long, or with a NUL
+        raise NotFound(f"static file {name}") from error
     if not is_ours:
         raise NotFound(f"static file {name}")
     return _load(path, path.stat().st_mtime_ns)
