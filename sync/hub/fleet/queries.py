@@ -14,7 +14,7 @@ TWO_EPOCHS_WITHIN_MS: Final = 7 * DAY_MS
 TOKENS_MAX: Final = 50
 
 # An epoch that is still used after a newer one of the same box began: two boards share
-# one box's identity (a cloned card).
+# one box's identity (a cloned card). Or the box that was replaced was not lost after all.
 SCHOOLS: Final[LiteralString] = """
 SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
        coalesce(n.waiting, 0) AS waiting, n.oldest_since_ms, n.app_version,
@@ -33,12 +33,19 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                   AND newer.first_at_ms > older.first_at_ms
                 WHERE older.school_id  = s.school_id
                   AND older.last_at_ms > newer.first_at_ms
-                  AND older.last_at_ms > $2) AS has_two_live_epochs
+                  AND older.last_at_ms > $2)
+       OR EXISTS (SELECT 1
+                    FROM node AS old
+                   WHERE old.school_id     = s.school_id
+                     AND old.state         = 'replaced'
+                     AND old.contact_at_ms > greatest(n.enrolled_at_ms, $2)
+                 ) AS has_two_live_epochs
   FROM school AS s
   LEFT JOIN org_unit AS o
     ON o.school_id = s.school_id
    AND o.id        = s.school_id
-  LEFT JOIN LATERAL (SELECT n.contact_at_ms, n.waiting, n.oldest_since_ms, n.app_version
+  LEFT JOIN LATERAL (SELECT n.enrolled_at_ms, n.contact_at_ms, n.waiting, n.oldest_since_ms,
+                            n.app_version
                        FROM node AS n
                       WHERE n.school_id = s.school_id
                         AND n.state     = 'active'

@@ -87,6 +87,16 @@ VALUES ($1, $2, $3)
    SET max_change_no = excluded.max_change_no
 """
 
+# What arrives waits no longer; without this the district's list is as old as the last hello.
+NOTE_ARRIVAL: Final[LiteralString] = """
+UPDATE node
+   SET contact_at_ms   = $3,
+       waiting         = greatest(waiting - $4, 0),
+       oldest_since_ms = CASE WHEN waiting > $4 THEN oldest_since_ms END
+ WHERE school_id = $1
+   AND id        = $2
+"""
+
 
 class Address(Struct, frozen=True):
     """What the URL says a segment is."""
@@ -162,9 +172,11 @@ async def _place(
     )
     if arrival is Arrival.BROKEN:
         raise ChainBroken(header.n, received_n=at.received_n, received_hash=at.received_hash)
+    has_exceptions = True  # a repeated one is not looked at again; hello knows
     if arrival is Arrival.NEXT:
         merging = Merging(header, log.change_no, now_ms, Tally())
         await merge_segment(link, merging, blocks)
+        has_exceptions = merging.tally.quarantined + merging.tally.conflict > 0
         at, log = await _advance(link, segment, payload, merging, log)
     receipt = sign_receipt(hub.key, who, subject_of(header), at, log, now_ms=now_ms)
     return SegmentAnswer(
@@ -173,6 +185,7 @@ async def _place(
         applied_n=at.applied_n,
         incarnation=who.incarnation,
         receipt=receipt,
+        has_exceptions=has_exceptions,
     )
 
 
@@ -211,6 +224,7 @@ async def _advance(
         *(*stream, header.n, segment.hash, payload, log.log_no, log.log_hash, header.rows),
         *(*counts, merging.now_ms),
     )
+    await link.execute(NOTE_ARRIVAL, header.school_id, header.node_id, merging.now_ms, header.rows)
     await link.execute(MOVE_SCHOOL, header.school_id, log.change_no, log.log_no, log.log_hash)
     if merging.has_changed:
         await link.execute(MOVE_FEED, header.school_id, header.epoch, log.change_no)
