@@ -210,13 +210,18 @@ class SignedHello(Struct, frozen=True, kw_only=True):
 
 
 class SegmentAnswer(Struct, frozen=True, kw_only=True):
-    """The segment is kept. Also for a duplicate, when the hash agrees."""
+    """The segment is kept. Also for a duplicate, when the hash agrees.
+
+    `has_exceptions`: some of its rows were put aside. The node says hello, which names them,
+    before it calls anything of this segment safe.
+    """
 
     received_n: Count
     received_hash: Hash
     applied_n: Count
     incarnation: UUID
     receipt: SignedReceipt
+    has_exceptions: bool = False
 
 
 class ChainBroken(Struct, frozen=True, kw_only=True):

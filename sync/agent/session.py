@@ -211,10 +211,11 @@ class Session:
         self._heard = Heard(fork, answer.pull)
 
     def take_segment_answer(self, sent: Send, answer: SegmentAnswer) -> None:
-        """Note the receipt, if it speaks of our own chain; otherwise say hello again."""
+        """Note the receipt, if it speaks of our own chain and of every row; else say hello."""
         me = self._me()
         receipt = self._open_receipt(me, answer.receipt)
-        if not self._is_ours(me, receipt) or receipt.received_n < sent.n:
+        is_progress = self._is_ours(me, receipt) and receipt.received_n >= sent.n
+        if not is_progress or answer.has_exceptions:
             self.forget()
             return
         with self._db.changing() as tx:

@@ -250,3 +250,27 @@ async def forget_last_segment(connection, school_id: UUID):
         before["log_hash"],
     )
     await connection.execute("DELETE FROM person WHERE school_id = $1 AND version > 1", school_id)
+
+
+HAND_IN = """
+INSERT INTO submission (id, assessment_id, person_id, attempt_no, state, submitted_at_ms, late_ms,
+                        clock_quality, version, updated_at_ms)
+VALUES (?1, ?2, ?3, 1, 'submitted', 0, 0, 1, 1, 0)
+"""
+ADD_REVISION = """
+INSERT INTO submission_revision (id, submission_id, person_id, rev, body, content_hash, saved_at_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, zeroblob(32), 0)
+"""
+CUSTODY = "SELECT custody_level FROM receipt WHERE revision_id = ?1"
+
+
+async def test_a_hand_in_the_hub_puts_aside_is_never_called_at_the_district(box):
+    sound, strange, submission = new_id(), new_id(), new_id()
+    box.write(HAND_IN, submission, box.cast.village, box.cast.amina)
+    box.write(ADD_REVISION, sound, submission, box.cast.amina, 1, "My village.")
+    # Our own border refuses a NUL; whatever else the hub will not take looks the same.
+    box.write(ADD_REVISION, strange, submission, box.cast.amina, 2, "My\0village.")
+    await box.agent.one_try()
+    assert box.db.value(CUSTODY, (sound,)) == "district"
+    assert box.db.value(CUSTODY, (strange,)) == "box"
+    assert status(box.db).contact.put_aside == 1
