@@ -17,7 +17,7 @@ from appliance.ids import RECEIPT_LETTERS
 from sync.hub.faults import NotReady
 
 SEED_BYTES: Final = 32
-CLAIM_CODE_LENGTH: Final = 10  # 20 letters each: 43 bits, and five guesses a minute
+CLAIM_CODE_LENGTH: Final = 10  # 20 letters each: 43 bits, beyond guessing
 MAC_BYTES: Final = 16
 MAC_PURPOSE: Final = b"darasa-hub-token"  # 16 bytes at most; keeps the seed for signatures alone
 
