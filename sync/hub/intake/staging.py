@@ -53,12 +53,19 @@ class Batch(Struct, frozen=True):
         """Rows as the driver copies them: hash and ordinal at the end."""
         columns = zip(*self.rows, strict=True)
         wrapped = [
-            [None if value is None else _wrap_id(value) for value in column]
-            if declared.type == "id"
-            else column
+            _wrapped(column) if declared.type == "id" else column
             for declared, column in zip(self.table.columns, columns, strict=True)
         ]
         return zip(*wrapped, self.hashes, range(1, len(self.rows) + 1), strict=True)
+
+
+def _wrapped(column: Sequence[Cell]) -> list[UUID | None]:
+    """Wrap each different id once: most columns of ids point at few rows."""
+    known: dict[Cell, UUID | None] = {
+        value: _wrap_id(value) for value in set(column) if isinstance(value, bytes)
+    }
+    known[None] = None
+    return [known[value] for value in column]
 
 
 class Refused(Struct, frozen=True):
@@ -127,7 +134,8 @@ def _fits(kind: ColumnType, value: Cell) -> bool:
 
 
 def _id_lengths(values: Sequence[Cell]) -> set[int]:
-    return {len(value) for value in values if isinstance(value, bytes)}
+    """Lengths of what may be ids; the same few are looked at once."""
+    return {len(value) for value in set(values) if isinstance(value, bytes)}
 
 
 def _others(values: Sequence[Cell], school: bytes) -> list[int]:
