@@ -150,6 +150,8 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /box/district": KEEPER,
 }
 
+ROLE_WORDS: Final = {"learner": "pupils", "teacher": "teachers", "school_admin": "administrators"}
+
 
 async def enforce_policy(connection: Connection, _handler: BaseRouteHandler) -> None:
     """Litestar guard of the whole app. Raises SignInNeeded or Forbidden."""
@@ -161,7 +163,8 @@ async def enforce_policy(connection: Connection, _handler: BaseRouteHandler) -> 
     if visitor is None:
         raise SignInNeeded("nobody is signed in, or the session has ended")
     if visitor.roles.isdisjoint(allowed):
-        raise Forbidden(f"{' and '.join(sorted(visitor.roles))} may not use this address")
+        who = " and ".join(ROLE_WORDS.get(role, role) for role in sorted(visitor.roles))
+        raise Forbidden(f"this address is not for {who}")
 
 
 def served(app: Litestar) -> set[str]:

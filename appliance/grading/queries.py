@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from appliance.accounts.names import name_key
 from appliance.assignments.queries import run_taught, task_taught
 from appliance.database.reader import Reader
 from appliance.errors import NotFound
@@ -145,7 +146,10 @@ def board(db: Reader, task_id: UUID, teacher_id: UUID) -> Board:
     task = task_taught(db, task_id, teacher_id)
     run = run_taught(db, task.course_run_id, teacher_id)
     rows = db.rows(BoardRow, BOARD, (task_id, task.course_run_id, BOARD_LINES_MAX))
-    lines = [_line(row, task.due_at_ms) for row in rows]
+    lines = [
+        _line(row, task.due_at_ms)
+        for row in sorted(rows, key=lambda row: name_key(row.display_name))
+    ]
     return Board(
         assessment_id=task.id,
         title=task.title,

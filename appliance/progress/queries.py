@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from appliance.access.models import Actor
+from appliance.accounts.names import name_key
 from appliance.courses.models import LessonOutline, ModuleOutline
 from appliance.courses.queries import lesson_sections, version_outline
 from appliance.database.reader import Reader
@@ -212,9 +213,10 @@ def run_progress(db: Reader, run_id: UUID, person_id: UUID) -> RunProgress:
     outline = version_outline(db, run.course_version_id)
     lessons = [lesson for module in outline for lesson in module.lessons]
     sections = sum(len(lesson.sections) for lesson in lessons)
+    found = db.rows(LearnerProgress, LEARNERS, (run_id, LEARNERS_MAX))
     learners = [
         structs.replace(learner, percent=learner.percent // max(sections, 1))
-        for learner in db.rows(LearnerProgress, LEARNERS, (run_id, LEARNERS_MAX))
+        for learner in sorted(found, key=lambda learner: name_key(learner.display_name))
     ]
     totals = {
         total.section_id: total.percent

@@ -185,6 +185,18 @@ def test_who_left_the_class_stays_on_the_board_with_their_work(school, give, wri
     assert names == ["Amina Otieno", "José Álvarez-Núñez", "نور الهدى"]
 
 
+def test_the_board_is_in_the_order_of_every_other_list(school, write, db):
+    """Ọláolúwa stands at O, as on the class's page, and not behind Z."""
+    write(
+        lambda tx: tx.run(
+            "UPDATE person SET display_name = 'Ádébáyọ̀ Baako', version = version + 1 WHERE id = ?1",
+            (school.noor,),
+        )
+    )
+    names = [line.display_name for line in board(db, school.village, school.mr_otieno).lines]
+    assert names[:2] == ["Ádébáyọ̀ Baako", "Amina Otieno"]
+
+
 def test_the_next_pupil_is_the_next_one_with_work_to_mark(school, give, mark, db):
     ids = [give(who).submission_id for who in (school.amina, school.jose, school.noor)]
     seen = board(db, school.village, school.mr_otieno)

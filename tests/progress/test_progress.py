@@ -154,6 +154,19 @@ def test_a_course_is_read_when_every_section_is(report, db, school, reading):
     assert [lesson.percent for m in view.modules for lesson in m.lessons] == [100, 100, 100]
 
 
+def test_a_class_is_in_the_order_of_every_other_list(write, db, school, reading):
+    write(
+        lambda tx: tx.run(
+            "UPDATE person SET display_name = 'Ádébáyọ̀ Baako', version = version + 1 WHERE id = ?1",
+            (school.noor,),
+        )
+    )
+    names = [
+        one.display_name for one in run_progress(db, reading.run_id, school.ms_wanjiru).learners
+    ]
+    assert names[:2] == ["Ádébáyọ̀ Baako", "Amina Otieno"]
+
+
 def test_a_class_is_shown_to_its_teacher_by_pupil_and_by_lesson(report, db, school, reading):
     report((0, 100), (1, 100), (2, 50))
     report((0, 100), person=school.jose, enrolment=reading.jose)

@@ -128,7 +128,7 @@
       const box = document.createElement("div");
       box.className = "notice notice-info";
       const words = document.createElement("p");
-      words.textContent = "There is another text of yours for this task, from " + new Date(version.saved_at).toLocaleString() + ".";
+      words.textContent = "There is another text of yours for this task, from " + moment(version.saved_at) + ".";
       const use = document.createElement("button");
       use.type = "button";
       use.className = "button button-second";
@@ -245,13 +245,20 @@
     typed();
   }
 
+  // As the box writes it: `Tue 3 Jun 2025, 14:05`.
+  function moment(atMs) {
+    const at = new Date(atMs);
+    const [day, month, date, year] = at.toDateString().split(" ");
+    return day + " " + Number(date) + " " + month + " " + year + ", " + at.toTimeString().slice(0, 5);
+  }
+
   function showReceipt(receipt) {
     const place = document.getElementById("receipts");
     const ticket = document.importNode(document.getElementById("new-receipt").content, true).firstElementChild;
     ticket.querySelector("[data-code]").textContent = receipt.code;
     const time = ticket.querySelector("[data-time]");
     time.dateTime = new Date(receipt.saved_at_ms).toISOString();
-    time.textContent = new Date(receipt.saved_at_ms).toLocaleString();
+    time.textContent = moment(receipt.saved_at_ms);
     ticket.querySelector("[data-link]").href = "/learn/hand-ins/" + receipt.submission_id;
     const late = ticket.querySelector("[data-late]");
     late.hidden = !receipt.late_ms && receipt.is_clock_sure;
