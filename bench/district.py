@@ -23,6 +23,7 @@ from bench.dataset import write_day, write_facts
 from bench.results import Figure, at_least, at_most, known
 from demo.district import claim_hub, let_in
 from demo.link import Link as Relay
+from demo.phone import Phone
 from demo.postgres import postgres
 from demo.processes import free_port, hub_process, until_healthy
 from sync.agent import enrolment, store
@@ -30,7 +31,8 @@ from sync.agent.keys import read_node_key
 from sync.agent.link import Link, Pass, enrol, open_client
 from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Fetch, Greet, Send, Session, Worked
-from sync.protocol import SEGMENT_RAW_BYTES_MAX
+from sync.protocol import SEGMENT_CONTENT_TYPE as CONTENT_TYPE
+from sync.protocol import SEGMENT_RAW_BYTES_MAX, SegmentAnswer, decode
 
 ROUNDS: Final = 9
 LARGE: Final = 5_000  # SEGMENT_ROWS_MAX
@@ -89,6 +91,7 @@ class Courier:
         chance = Chance(epoch=lambda: uuid7(system_clock()), nonce=lambda: uuid7(0).bytes)
         self._chance: Final = chance
         self._held: Final = Pass()
+        self._phone: Final = Phone(hub_port)
         self._stamp: Final = Stamp(
             system_clock(), clock_quality(), schema_version(bench.school.database), "bench"
         )
@@ -119,18 +122,22 @@ class Courier:
                         case Fetch():
                             session.take_page(await link.fetch(request), now_ms=system_clock())
                         case Send():
-                            carried.append(await self._send(db, session, link, request))
+                            carried.append(await self._send(db, session, request))
                         case Worked():
                             pass
         return carried
 
-    async def _send(
-        self, db: AgentDatabase, session: Session, link: Link, request: Send
-    ) -> Carried:
+    async def _send(self, db: AgentDatabase, session: Session, request: Send) -> Carried:
+        """PUT a segment by the light client: the hub is measured, not the agent's library."""
+        path = (
+            f"/sync/v1/streams/{request.node_id}/{request.epoch}"
+            f"/{request.lane}/segments/{request.n}"
+        )
+        headers = {"authorization": f"Bearer {self._held.token}", "content-type": CONTENT_TYPE}
         began = time.perf_counter()
-        answer = await link.send(request)
+        answer = (await self._phone.send("PUT", path, request.payload, headers)).must(200)
         took = time.perf_counter() - began
-        session.take_segment_answer(request, answer)
+        session.take_segment_answer(request, decode(answer.body, SegmentAnswer))
         rows = db.value(ROWS_OF_SEGMENT, (request.lane, request.epoch, request.n))
         assert isinstance(rows, int)
         return Carried(rows, len(request.payload), took)
