@@ -8,9 +8,8 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 
-import asyncpg
 import httpx
 from msgspec import Struct
 
@@ -20,6 +19,8 @@ from appliance.database.migrate import schema_version
 from appliance.ids import uuid7
 from bench.classroom import Bench
 from bench.dataset import write_day, write_facts
+from bench.ingest import ROWS as LARGE
+from bench.ingest import Turn, copy_once, merge_once, ratio, two_connections
 from bench.results import Figure, at_least, at_most, known
 from demo.district import claim_hub, let_in
 from demo.link import Link as Relay
@@ -35,7 +36,6 @@ from sync.protocol import SEGMENT_CONTENT_TYPE as CONTENT_TYPE
 from sync.protocol import SEGMENT_RAW_BYTES_MAX, SegmentAnswer, decode
 
 ROUNDS: Final = 9
-LARGE: Final = 5_000  # SEGMENT_ROWS_MAX
 SMALL: Final = 1_000
 EMPTY_ROUNDS: Final = 10
 KIB: Final = 1 << 10
@@ -47,23 +47,19 @@ SELECT rows
   FROM sync_chain
  WHERE lane = ?1 AND epoch = ?2 AND n = ?3
 """
-CREATE_TWIN: Final[LiteralString] = """
-CREATE TABLE twin (LIKE progress_fact INCLUDING ALL)
-"""
-NEWEST_FACTS: Final[LiteralString] = """
-SELECT t.*
-  FROM progress_fact AS t
- ORDER BY t.change_no DESC
- LIMIT $1
-"""
 
 
 class Carried(Struct, frozen=True):
-    """One segment on its way: how many rows, how large, how long until the answer."""
+    """One segment on its way: how many rows, and how long until the answer."""
 
     rows: int
-    size_bytes: int
+    payload: bytes
     seconds: float
+
+    @property
+    def size_bytes(self) -> int:
+        """As sent."""
+        return len(self.payload)
 
 
 class Scales(httpx.AsyncHTTPTransport):
@@ -140,7 +136,7 @@ class Courier:
         session.take_segment_answer(request, decode(answer.body, SegmentAnswer))
         rows = db.value(ROWS_OF_SEGMENT, (request.lane, request.epoch, request.n))
         assert isinstance(rows, int)
-        return Carried(rows, len(request.payload), took)
+        return Carried(rows, request.payload, took)
 
 
 class Hub(Struct, frozen=True):
@@ -211,35 +207,15 @@ async def school_day(bench: Bench, courier: Courier) -> list[Figure]:
 
 
 async def ingest_ratio(bench: Bench, hub: Hub, *, rounds: int) -> list[Figure]:
-    """Send segments of 5,000 facts; COPY the same rows into a twin table, turn by turn."""
-    by_segment, by_copy = [], []
-    pg = await asyncpg.connect(hub.dsn)
-    try:
-        await pg.execute(CREATE_TWIN)
+    """Send segments of 5,000 facts; merge and COPY the same rows, turn by turn."""
+    turns = []
+    async with two_connections(hub.dsn) as (ingesting, copying):
         for _ in range(rounds):
             write_facts(bench.school, LARGE, now_ms=system_clock())
-            by_segment.append(sum(each.seconds for each in await hub.courier.carry()))
-            by_copy.append(await copy_same_rows(pg))
-    finally:
-        await pg.close()
-    segment_s, copy_s = min(by_segment), min(by_copy)  # the best turn of each: least disturbed
-    name = f"hub ingest of {LARGE} rows"
-    return [
-        known(f"{name}: request to answer, best", segment_s * 1_000, "ms"),
-        known(f"{name}: request to answer, median", statistics.median(by_segment) * 1_000, "ms"),
-        known(f"raw COPY of the same {LARGE} rows, best", copy_s * 1_000, "ms"),
-        known(f"{name}: rate", LARGE / segment_s, "/s"),
-        at_least(f"{name} / raw COPY", copy_s / segment_s, "x", 0.5, "ratio"),
-    ]
-
-
-async def copy_same_rows(pg: "asyncpg.Connection[Any]") -> float:
-    """COPY the rows that came last into the twin, in one transaction; return the seconds."""
-    rows = [tuple(record) for record in await pg.fetch(NEWEST_FACTS, LARGE)]
-    began = time.perf_counter()
-    async with pg.transaction():
-        await pg.copy_records_to_table("twin", records=rows)
-    return time.perf_counter() - began
+            (sent,) = await hub.courier.carry()
+            merge_s, school_id = await merge_once(ingesting, sent.payload)
+            turns.append(Turn(sent.seconds, merge_s, await copy_once(copying, school_id)))
+    return ratio(turns)
 
 
 async def empty_sync(hub: Hub) -> list[Figure]:

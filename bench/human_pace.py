@@ -25,6 +25,7 @@ from demo.processes import agent_process
 
 THINK_S: Final = (0.5, 3.5)  # between two taps; fifty pupils make 25 requests a second
 TEACHER_S: Final = 2.0
+BACKUP_PAUSE_S: Final = 5.0  # each copies the whole file and checks it; the night makes one
 PROBE_S: Final = 0.1
 PAGE: Final = bytes(4_096)
 SIGN_INS: Final = 40
@@ -191,7 +192,7 @@ async def keep_backing_up(bench: Bench) -> int:
             )
             if await process.wait() == 0:
                 done += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(BACKUP_PAUSE_S)
     except asyncio.CancelledError:
         return done
 
