@@ -52,11 +52,13 @@ class Batch(Struct, frozen=True):
     def records(self) -> Iterator[tuple[object, ...]]:
         """Rows as the driver copies them: hash and ordinal at the end."""
         columns = zip(*self.rows, strict=True)
+        own = next(columns)  # the row's own id: no two are the same here
+        first = _wrapped(own) if None in own else map(_wrap_id, own)
         wrapped = [
             _wrapped(column) if declared.type == "id" else column
-            for declared, column in zip(self.table.columns, columns, strict=True)
+            for declared, column in zip(self.table.columns[1:], columns, strict=True)
         ]
-        return zip(*wrapped, self.hashes, range(1, len(self.rows) + 1), strict=True)
+        return zip(first, *wrapped, self.hashes, range(1, len(self.rows) + 1), strict=True)
 
 
 def _wrapped(column: Sequence[Cell]) -> list[UUID | None]:
@@ -134,8 +136,10 @@ def _fits(kind: ColumnType, value: Cell) -> bool:
 
 
 def _id_lengths(values: Sequence[Cell]) -> set[int]:
-    """Lengths of what may be ids; the same few are looked at once."""
-    return {len(value) for value in set(values) if isinstance(value, bytes)}
+    """Lengths of what may be ids."""
+    if None not in values:
+        return set(map(len, values))  # type: ignore[arg-type]  # all bytes: asked by the caller
+    return {len(value) for value in values if isinstance(value, bytes)}
 
 
 def _others(values: Sequence[Cell], school: bytes) -> list[int]:
