@@ -178,7 +178,10 @@ class Teacher:
             await self._give_back(submission_id, version)
 
     async def _save_mark(self, work: Work, points_mp: int) -> int | None:
-        """Return the new version, or None when the pupil handed in again meanwhile."""
+        """Return the new version, or None when the pupil handed in again meanwhile.
+
+        Nobody gives back a mark for words that are not the newest.
+        """
         mark = ledger.Mark(uuid7(system_clock()), work.submission_id, points_mp)
         body = {
             "id": mark.id,
@@ -200,7 +203,8 @@ class Teacher:
             return None
         graded = answer.read(Graded)
         self._book.marks[mark.id] = ledger.Mark(mark.id, mark.submission_id, graded.grade.points_mp)
-        return graded.version
+        # A mark whose answer was lost may have been overtaken by a second hand-in.
+        return graded.version if graded.state == "graded" else None
 
 
 def sections_of(run: RunView) -> list[UUID]:
