@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,6 +29,8 @@ from demo.day import (
 )
 from demo.material import find_material
 from demo.people import Pace
+from demo.phone import Unexpected, Unreachable
+from demo.processes import ProcessDied
 from demo.stage import Stage, district_stage
 from demo.tables import comparison, places, verdict_line
 
@@ -48,6 +51,9 @@ def main() -> None:
     except KeyboardInterrupt:
         say("stopped; no process is left behind")
         sys.exit(0)
+    except (ProcessDied, Unexpected, Unreachable, TimeoutError) as error:
+        traceback.print_exception(error)
+        sys.exit(f"demo FAIL: the day was broken off: {error}")
     sys.exit(0 if is_good else 1)
 
 

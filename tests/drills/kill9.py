@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,7 +33,7 @@ from demo.day import Classroom, fill_classroom, hang_up
 from demo.ledger import Ledger, content_hash
 from demo.material import sample_material
 from demo.people import Learner, Teacher, sections_of
-from demo.processes import Process, box_process, free_port, until_healthy
+from demo.processes import Process, ProcessDied, box_process, free_port, until_healthy
 from demo.school import open_school
 
 KILLS: Final = 50
@@ -240,7 +241,12 @@ def verdict(result: Drill) -> str:
 def main() -> int:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else KILLS
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else SEED
-    result = asyncio.run(drill(kills, seed))
+    try:
+        result = asyncio.run(drill(kills, seed))
+    except (ExceptionGroup, ProcessDied) as error:  # an answer outside the contract, or none
+        traceback.print_exception(error)
+        print(f"kill9 FAIL: the drill was broken off: {error}")  # noqa: T201 -- as below
+        return 1
     for found in sorted(result.lost | result.twice)[:20] + result.damage[:20]:
         print(f"  {found}", file=sys.stderr)  # noqa: T201 -- what a person looks at next
     print(verdict(result))  # noqa: T201 -- the verdict line is the drill's whole purpose
