@@ -100,9 +100,9 @@ def ratio(turns: list[Turn]) -> list[Figure]:
     return [
         known(f"raw COPY of {ROWS} rows, best", copy_s * 1_000, "ms"),
         known(f"hub ingest of {ROWS} rows: transaction, best", merge_s * 1_000, "ms"),
-        at_least("hub ingest / raw COPY", copy_s / merge_s, "x", 0.5, "ratio"),
+        known("transaction alone / raw COPY", copy_s / merge_s, "x"),
         known(f"{ROWS} rows from request to answer, best", request_s * 1_000, "ms"),
         known(f"{ROWS} rows from request to answer, median", median_ms, "ms"),
         at_least("rows a second from request to answer", ROWS / request_s, "/s", 5_000),
-        known("request to answer / raw COPY", copy_s / request_s, "x"),
+        at_least("hub ingest / raw COPY", copy_s / request_s, "x", 0.5, "ratio"),
     ]
