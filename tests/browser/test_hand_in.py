@@ -118,6 +118,51 @@ def test_a_stopped_box_gets_the_hand_in_when_it_is_back(phone, school, server):
     assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
 
 
+# A phone that is slow to look into its own storage, with waits as short as they can be.
+SLOW_STORAGE = """
+Math.random = () => 0;
+document.addEventListener("DOMContentLoaded", () => {
+  const all = Darasa.store.all;
+  Darasa.store.all = async (place, person) => {
+    if (place === "outbox") await new Promise((resolve) => setTimeout(resolve, 400));
+    return all(place, person);
+  };
+});
+"""
+
+
+def test_work_put_while_the_last_delivery_is_told_is_sent_too(phone, school):
+    context = phone("amina")
+    context.add_init_script(SLOW_STORAGE)
+    page = open_task(context, school)
+    page.evaluate("""
+      document.addEventListener("darasa:delivered", () => setTimeout(() => {
+        const field = document.getElementById("work-body");
+        field.value = "Put meanwhile.";
+        field.dispatchEvent(new Event("input"));
+        field.dispatchEvent(new Event("blur"));
+      }, 100), { once: true })
+    """)
+    write(page, "First.")
+    expect(page.locator("#work-body")).to_have_value("Put meanwhile.")
+    expect(page.locator("#save-line")).to_have_text(SAVED)
+    draft = context.request.get(f"/api/v1/assessments/{school.village}/draft").json()
+    assert draft["body"] == "Put meanwhile."
+
+
+def test_a_retry_that_is_due_at_once_is_not_missed(phone, school, server):
+    context = phone("amina")
+    context.add_init_script(SLOW_STORAGE)
+    page = open_task(context, school)
+    write(page, TEXT)
+    server.stop()
+    page.get_by_role("button", name="Hand in", exact=True).click()
+    expect(page.locator("[data-way-words]")).to_contain_text("does not answer yet")
+    server.start()
+    receipt_code(page)
+    assert [words_of(context, line) for line in hand_ins(context)] == [[TEXT]]
+
+
 def test_the_reopened_task_shows_what_is_on_its_way_and_then_the_receipt(phone, school):
     context = phone("amina")
     url = "**/api/v1/submission-revisions/*"

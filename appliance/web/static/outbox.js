@@ -129,8 +129,8 @@
       return true;
     }
     failures += 1;
-    later(told.wait_s);
     await report("waiting", told.status ? told.answer : null);
+    later(told.wait_s); // last, or it rings while flush() still runs and nobody hears it
     return false;
   }
 
@@ -161,8 +161,8 @@
       do {
         isWanted = false;
         if (!(await sendAll())) return;
-      } while (isWanted);
-      await report("idle");
+        if (!isWanted) await report("idle");
+      } while (isWanted); // also what was put during the report
     } finally {
       isSending = false;
     }
