@@ -39,6 +39,7 @@ SETTINGS: Final = {
     "listen_addresses": "",
     "port": str(PORT),
     "shared_buffers": "64MB",
+    "wal_buffers": "16MB",
     "dynamic_shared_memory_type": "mmap",
     "jit": "off",
     "timezone": "UTC",

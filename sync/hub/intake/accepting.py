@@ -11,7 +11,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from appliance.errors import Invalid, TooLarge
-from sync.core.columns import Rows
 from sync.core.hub import Arrival, Position, judge_segment
 from sync.core.segment import (
     Segment,
@@ -29,6 +28,7 @@ from sync.hub.identity import Identity, identity
 from sync.hub.intake.merging import Merging, Tally, merge_segment
 from sync.hub.intake.nodes import Node, NodeClaim, node_of
 from sync.hub.intake.receipts import SchoolLog, lock_school, sign_receipt, subject_of
+from sync.hub.intake.staging import Sorted, sort_rows
 from sync.hub.running import Hub
 from sync.protocol import SegmentAnswer, StreamPosition, genesis, next_log_hash
 
@@ -145,21 +145,22 @@ def _require_own(segment: Segment, claim: NodeClaim, address: Address) -> None:
         raise Invalid("the address names another segment than the one that was sent")
 
 
-def _open(segment: Segment, node: Node, who: Identity) -> list[Rows]:
-    """Verify and unpack; 10-50 ms for a full segment, hence on a thread."""
+def _open(segment: Segment, node: Node, who: Identity) -> list[Sorted]:
+    """Verify, unpack and sort; 10-50 ms for a full segment, hence on a thread and unlocked."""
     if segment.header.hub_id != who.hub_id:
         raise WrongSchool(f"segment {segment.header.n} was sealed for another hub")
     try:
         check_signature(segment, node.node_key)
-        return open_body(segment)
+        blocks = open_body(segment)
     except SignatureWrong as error:
         raise BadSignature(str(error)) from error
     except SegmentRefused as error:
         raise CorruptSegment(str(error)) from error
+    return [sort_rows(block, node.school_id) for block in blocks]
 
 
 async def _place(
-    hub: Hub, link: Link, who: Identity, segment: Segment, blocks: list[Rows], payload: bytes
+    hub: Hub, link: Link, who: Identity, segment: Segment, blocks: list[Sorted], payload: bytes
 ) -> SegmentAnswer:
     header, now_ms = segment.header, hub.clock()
     log = await lock_school(link, header.school_id)

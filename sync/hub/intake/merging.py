@@ -4,7 +4,9 @@ A row that PostgreSQL will not take fails its set; the set is cut in halves unti
 stands alone and is put aside. The others are merged; the stream goes on.
 """
 
-from typing import Any, Final, LiteralString
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, LiteralString, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -12,9 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from appliance.ids import uuid7
-from sync.core.columns import Rows
 from sync.hub.database import Link
-from sync.hub.intake.staging import Batch, Refused, sort_rows
+from sync.hub.intake.staging import Batch, Refused, Sorted
 from sync.hub.intake.statements import STATEMENTS, Statements
 from sync.projections import POSTGRES_SECTION_PROGRESS
 from sync.protocol import SegmentHeader
@@ -35,6 +36,13 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
                       AND q.resolved_at_ms IS NULL)
 """
 
+HAS_ROWS_ASIDE: Final[LiteralString] = """
+SELECT EXISTS (SELECT 1
+                 FROM sync_quarantine AS q
+                WHERE q.school_id = $1
+                  AND q.resolved_at_ms IS NULL)
+"""
+
 # A node that sends everything again under a new epoch makes no second copy.
 KEEP_LOSER: Final[LiteralString] = """
 INSERT INTO sync_conflict (school_id, id, tbl, pk, image, row_hash, src_epoch, kept_at_ms)
@@ -48,6 +56,9 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8
 """
 
 _encode: Final = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+
+
+MergeSet: TypeAlias = "Callable[[Link, Merging, Batch, Statements], Awaitable[Tally]]"
 
 
 class Tally(Struct):
@@ -78,6 +89,7 @@ class Merging(Struct):
     change_no: int
     now_ms: int
     tally: Tally
+    has_rows_aside: bool = True
 
     @property
     def school_id(self) -> UUID:
@@ -85,15 +97,20 @@ class Merging(Struct):
         return self.header.school_id
 
     @property
+    def scope(self) -> tuple[UUID, UUID, int]:
+        """What every statement of the merge begins with: $1, $2, $3."""
+        return self.school_id, self.header.epoch, self.change_no
+
+    @property
     def has_changed(self) -> bool:
         """Whether there may be something for another epoch to pull; never for duplicates."""
         return self.tally.inserted + self.tally.updated + self.tally.conflict > 0
 
 
-async def merge_segment(connection: Link, merging: Merging, blocks: list[Rows]) -> None:
+async def merge_segment(connection: Link, merging: Merging, blocks: list[Sorted]) -> None:
     """Merge all rows, or put aside those that cannot be. Under the school's lock."""
-    for block in blocks:
-        found = sort_rows(block, merging.school_id)
+    merging.has_rows_aside = await connection.fetchval(HAS_ROWS_ASIDE, merging.school_id)
+    for found in blocks:
         for refused in found.refused:
             await keep_aside(connection, merging, refused)
         for batch in found.batches:
@@ -104,14 +121,25 @@ async def merge_segment(connection: Link, merging: Merging, blocks: list[Rows]) 
 async def merge_batch(connection: Link, merging: Merging, batch: Batch) -> None:
     """Merge one set in its savepoint; cut it in halves when a row of it is refused."""
     try:
-        async with connection.transaction():
-            tally = await _merge_staged(connection, merging, batch)
+        tally = await _merge_set(connection, merging, batch)
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         await _cut_down(connection, merging, batch, error)
         return
     assert tally.rows == len(batch.rows), (batch.table.name, tally)
     merging.change_no += len(batch.rows)
     merging.tally.add(tally)
+
+
+async def _merge_set(connection: Link, merging: Merging, batch: Batch) -> Tally:
+    """Facts are all new unless an epoch is sent again, so that is tried first.
+
+    Looking for a conflict at every row costs two thirds as much again as the rows do
+    (bench/ingest.py); a row that is there already ends the attempt at once.
+    """
+    if batch.table.is_fact:
+        with suppress(asyncpg.UniqueViolationError):
+            return await _merge_staged(connection, merging, batch, _add_all)
+    return await _merge_staged(connection, merging, batch, _judge_all)
 
 
 async def _cut_down(
@@ -145,37 +173,45 @@ async def keep_aside(connection: Link, merging: Merging, refused: Refused) -> No
         merging.now_ms,
     )
     merging.tally.quarantined += 1
+    merging.has_rows_aside = True
 
 
-async def _merge_staged(connection: Link, merging: Merging, batch: Batch) -> Tally:
+async def _merge_staged(
+    connection: Link, merging: Merging, batch: Batch, merge: MergeSet
+) -> Tally:
     sql = STATEMENTS[batch.table.name]
-    await connection.execute(sql.stage)
-    await connection.copy_records_to_table(
-        sql.stage_name, records=batch.records(), columns=sql.stage_columns
-    )
-    tally = await _merge_sets(connection, merging, batch, sql)
-    if batch.table.name == "progress_fact":
-        await connection.execute(POSTGRES_SECTION_PROGRESS, merging.school_id)
-    await connection.execute(sql.settle, merging.school_id, merging.now_ms)
-    await connection.execute(sql.unstage)
+    async with connection.transaction():
+        await connection.execute(sql.stage)
+        await connection.copy_records_to_table(
+            sql.stage_name, records=batch.records(), columns=sql.stage_columns
+        )
+        tally = await merge(connection, merging, batch, sql)
+        if batch.table.name == "progress_fact":
+            await connection.execute(POSTGRES_SECTION_PROGRESS, merging.school_id)
+        if merging.has_rows_aside:
+            await connection.execute(sql.settle, merging.school_id, merging.now_ms)
+        await connection.execute(sql.unstage)
     return tally
 
 
-async def _merge_sets(connection: Link, merging: Merging, batch: Batch, sql: Statements) -> Tally:
-    scope = (merging.school_id, merging.header.epoch, merging.change_no)
-    if batch.table.is_fact and await _add_all(connection, sql, *scope, merging.now_ms):
-        return Tally(inserted=len(batch.rows))
-    inserted = _count(await connection.execute(sql.insert, *scope, merging.now_ms))
+async def _add_all(connection: Link, merging: Merging, batch: Batch, sql: Statements) -> Tally:
+    """Add rows that are all new. Raises UniqueViolationError when one is not."""
+    await connection.execute(sql.add, *merging.scope, merging.now_ms)
+    return Tally(inserted=len(batch.rows))
+
+
+async def _judge_all(connection: Link, merging: Merging, batch: Batch, sql: Statements) -> Tally:
+    """Add what is new and hold the rest against what is there."""
+    inserted = _count(await connection.execute(sql.insert, *merging.scope, merging.now_ms))
     if inserted == len(batch.rows):
         return Tally(inserted=inserted)
-    judged = await connection.fetchrow(sql.judge, *scope)
+    judged = await connection.fetchrow(sql.judge, *merging.scope)
     assert judged is not None
     if judged["conflict"]:
-        await _keep_losers(
-            connection, merging, batch.table, await connection.fetch(sql.losers, *scope)
-        )
+        losers = await connection.fetch(sql.losers, *merging.scope)
+        await _keep_losers(connection, merging, batch.table, losers)
     if judged["later"]:
-        await connection.execute(sql.update, *scope, merging.now_ms)
+        await connection.execute(sql.update, *merging.scope, merging.now_ms)
     return Tally(
         inserted=inserted,
         updated=judged["updated"],
@@ -183,20 +219,6 @@ async def _merge_sets(connection: Link, merging: Merging, batch: Batch, sql: Sta
         conflict=judged["conflict"],
         duplicate=judged["duplicate"],
     )
-
-
-async def _add_all(connection: Link, sql: Statements, *values: object) -> bool:
-    """Add rows that are all new, as facts are unless an epoch is sent again.
-
-    Looking for a conflict at every row costs two thirds as much again as the rows do
-    (bench/district.py); a row that is there already ends the attempt at once.
-    """
-    try:
-        async with connection.transaction():
-            await connection.execute(sql.add, *values)
-    except asyncpg.UniqueViolationError:
-        return False
-    return True
 
 
 async def _keep_losers(connection: Link, merging: Merging, table: Table, losers: list[Any]) -> None:
