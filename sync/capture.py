@@ -43,6 +43,16 @@ CREATE TRIGGER {name}_versioned BEFORE UPDATE ON {name}
 END;
 """
 
+# The district's rows are changed at the district; what a school would like is a proposal.
+OWNER_TRIGGER: Final = """\
+CREATE TRIGGER {name}_owned BEFORE UPDATE ON {name}
+  WHEN OLD.owner_node_id IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM sync_identity
+                    WHERE applying = 1 OR node_id = OLD.owner_node_id) BEGIN
+  SELECT RAISE(ABORT, '{name}: the district owns this row');
+END;
+"""
+
 DELETE_TRIGGER: Final = """\
 CREATE TRIGGER {name}_undeletable BEFORE DELETE ON {name}
   WHEN NOT EXISTS (SELECT 1 FROM sync_identity WHERE applying = 1) BEGIN
@@ -75,7 +85,12 @@ def triggers(table: Table) -> str:
         number=table.number, lane=table.lane, rank=table.rank, day=day_expression(table)
     )
     made = body.format(name=table.name, capture=capture, when_ours=WHEN_OURS.strip("\n"))
-    return made + DELETE_TRIGGER.format(name=table.name)
+    return made + owner_trigger(table) + DELETE_TRIGGER.format(name=table.name)
+
+
+def owner_trigger(table: Table) -> str:
+    """Nothing for facts: nobody changes them."""
+    return "" if table.is_fact else OWNER_TRIGGER.format(name=table.name)
 
 
 def day_expression(table: Table, row: str = "NEW.") -> str:

@@ -10,6 +10,7 @@ segment looks like inside: sync/core/segment.py.
     POST /sync/v1/hello       HelloRequest      -> Hello signed by the hub (SignedHello)
     PUT  /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}   .seg -> SegmentAnswer
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
+    GET  /sync/v1/feed?scope=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
     GET  /sync/v1/digests                                         -> Digests
 
 The school's log. The hub numbers the segments it accepts for one school, of all nodes,
@@ -39,6 +40,7 @@ SEGMENT_TABLES_MAX: Final = 64
 PAGE_ROWS_MAX: Final = 500  # a page is applied in one transaction on the box's card
 PAGE_RAW_BYTES_MAX: Final = 1 << 20
 EXCEPTIONS_MAX: Final = 1_000  # more are counted, not listed
+SCOPES_MAX: Final = 8  # the school, its district, whatever may stand above
 TOKEN_S: Final = 900
 CHALLENGE_BYTES: Final = 32
 
@@ -146,6 +148,21 @@ class Backlog(Struct, frozen=True, kw_only=True, array_like=True):
     oldest_since_ms: int | None
 
 
+class ScopeCursor(Struct, frozen=True, kw_only=True, array_like=True):
+    """How far a box has read what the hub writes for one scope: a school or its district.
+
+    A place counts only at the PostgreSQL that gave it: `system` is its system identifier,
+    `timeline` changes when a replica is promoted. All empty: read from the beginning.
+    """
+
+    scope_id: UUID
+    incarnation: UUID | None = None
+    system: Annotated[str, Meta(max_length=40)] = ""
+    timeline: Count = 0
+    xid: Count = 0
+    no: Count = 0
+
+
 class HelloRequest(Struct, frozen=True, kw_only=True):
     """Everything the hub needs to say where both stand. Less than 1 KB."""
 
@@ -161,6 +178,7 @@ class HelloRequest(Struct, frozen=True, kw_only=True):
     app_version: Annotated[str, Meta(max_length=40)]
     clock_ms: int
     clock_quality: Annotated[int, Meta(ge=0, le=3)]
+    scopes: Annotated[list[ScopeCursor], Meta(max_length=SCOPES_MAX)] = []
 
 
 class StreamPosition(Struct, frozen=True, kw_only=True, array_like=True):
@@ -187,8 +205,22 @@ class Limits(Struct, frozen=True, kw_only=True, array_like=True):
     segment_rows_max: Number = SEGMENT_ROWS_MAX
 
 
+class ScopeState(Struct, frozen=True, kw_only=True, array_like=True):
+    """What a box should do about one scope.
+
+    level: nothing. behind: fetch from its cursor. replace: its cursor counts nothing here;
+    fetch from the beginning, and what that does not bring is gone.
+    """
+
+    scope_id: UUID
+    state: Literal["level", "behind", "replace"]
+
+
 class Hello(Struct, frozen=True, kw_only=True):
-    """Where the hub stands. `pull`: rows of this school past `self_cursor`, other epochs."""
+    """Where the hub stands. `pull`: rows of this school past `self_cursor`, other epochs.
+
+    `scopes`: the school's and each ancestor's, also those the box did not name.
+    """
 
     node_id: UUID
     epoch: UUID
@@ -200,6 +232,7 @@ class Hello(Struct, frozen=True, kw_only=True):
     receipt: SignedReceipt | None  # the school's log as of this answer
     nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
     limits: Limits = Limits()
+    scopes: list[ScopeState] = []
 
 
 class SignedHello(Struct, frozen=True, kw_only=True):
@@ -248,6 +281,35 @@ class PullPage(Struct, frozen=True, kw_only=True):
     more: bool
     incarnation: UUID
     receipt: SignedReceipt  # the log as of this page: rows that were read prove it was there
+
+
+class Gone(Struct, frozen=True, kw_only=True, array_like=True):
+    """A row that was in this scope and is not any more: erased, or given to the school."""
+
+    t: Annotated[str, Meta(min_length=1, max_length=63)]
+    pk: Annotated[bytes, Meta(min_length=16, max_length=16)]
+
+
+class FeedPage(Struct, frozen=True, kw_only=True):
+    """Rows the hub owns in one scope, in the order of their last change, from `since` on.
+
+    Closed over references: what a row names comes with it or came before. Applied in one
+    transaction with `cursor`, and only where `since` is still the box's cursor.
+    """
+
+    node_id: UUID
+    since: ScopeCursor
+    cursor: ScopeCursor
+    rows: list[Block]
+    gone: list[Gone]
+    more: bool
+
+
+class SignedFeed(Struct, frozen=True, kw_only=True):
+    """`body` is an encoded FeedPage, signed: it may also come on a stick."""
+
+    body: bytes
+    signature: Signature
 
 
 class TableDigest(Struct, frozen=True, kw_only=True):
@@ -327,6 +389,11 @@ def receipt_message(body: bytes) -> bytes:
 def hello_message(body: bytes) -> bytes:
     """What the hub signs in a SignedHello; the nonce inside is the node's."""
     return b"darasa hello\0" + body
+
+
+def feed_message(body: bytes) -> bytes:
+    """What the hub signs in a SignedFeed."""
+    return b"darasa feed\0" + body
 
 
 def segment_message(header: bytes) -> bytes:

@@ -22,7 +22,8 @@ class Column(Struct, frozen=True):
 class Table(Struct, frozen=True, kw_only=True):
     """How one table travels.
 
-    `number` names the table in `sync_dirty` and never changes. `rank` orders
+    `number` names the table in `sync_dirty` and never changes. `owner` is who writes it: the
+    box, the hub, or whoever each row's `owner_node_id` names. `rank` orders
     sealing: 0 hand-ins and marks, 1 facts, 2 the rest. `day_of` is the instant
     that decides "newest school day first" within rank 0. `subject` is the column
     that names the person a row is about; erasure follows it.
@@ -32,6 +33,7 @@ class Table(Struct, frozen=True, kw_only=True):
     name: str
     columns: tuple[Column, ...]
     is_fact: bool
+    owner: Literal["box", "hub", "row"]
     rank: Literal[0, 1, 2]
     privacy: Literal["P0", "P1", "P2", "P3"]
     retention: Literal["R0", "R1", "R2", "R3", "R5"]
@@ -56,13 +58,16 @@ def _columns(spec: str) -> tuple[Column, ...]:
     return tuple(Column(name, kind) for name, kind in pairs)  # type: ignore[arg-type]  # checked by tests against both schemas
 
 
-def _mutable(number: int, name: str, spec: str, **rest: object) -> Table:
+def _mutable(
+    number: int, name: str, spec: str, owner: Literal["hub", "row"] = "row", **rest: object
+) -> Table:
     columns = _columns(spec) + VERSION_COLUMNS
-    return Table(number=number, name=name, columns=columns, is_fact=False, **rest)  # type: ignore[arg-type]  # forwarded field by field
+    return Table(number=number, name=name, columns=columns, is_fact=False, owner=owner, **rest)  # type: ignore[arg-type]  # forwarded field by field
 
 
 def _fact(number: int, name: str, spec: str, **rest: object) -> Table:
-    return Table(number=number, name=name, columns=_columns(spec), is_fact=True, **rest)  # type: ignore[arg-type]  # forwarded field by field
+    columns = _columns(spec)
+    return Table(number=number, name=name, columns=columns, is_fact=True, owner="box", **rest)  # type: ignore[arg-type]  # forwarded field by field
 
 
 TABLES: Final = (
@@ -214,6 +219,101 @@ TABLES: Final = (
         day_of="graded_at_ms",
         has_receipt=True,
     ),
+    _mutable(
+        18,
+        "announcement",
+        "id:id org_id:id title:text body:text from_at_ms:int until_at_ms:int",
+        owner="hub",
+        rank=2,
+        privacy="P1",
+        retention="R1",
+    ),
+    _mutable(
+        19,
+        "setting",
+        "id:id org_id:id key:text value:text",
+        owner="hub",
+        rank=2,
+        privacy="P1",
+        retention="R0",
+    ),
+    _mutable(
+        20,
+        "command",
+        "id:id org_id:id kind:text person_id:id payload:text by_person_id:id"
+        " issued_at_ms:int expires_at_ms:int",
+        owner="hub",
+        rank=2,
+        privacy="P2",
+        retention="R1",
+        subject="person_id",
+    ),
+    _fact(
+        21,
+        "command_result",
+        "id:id command_id:id person_id:id state:text reason:text at_ms:int",
+        rank=1,
+        privacy="P2",
+        retention="R1",
+        subject="person_id",
+    ),
+    _fact(
+        22,
+        "proposal",
+        "id:id kind:text about_id:id person_id:id payload:text by_person_id:id at_ms:int",
+        rank=1,
+        privacy="P2",
+        retention="R1",
+        subject="person_id",
+    ),
+    _mutable(
+        23,
+        "proposal_decision",
+        "id:id proposal_id:id state:text reason:text at_ms:int",
+        owner="hub",
+        rank=2,
+        privacy="P1",
+        retention="R1",
+    ),
+    _mutable(
+        24,
+        "erasure",
+        "id:id org_id:id at_ms:int",
+        owner="hub",
+        rank=2,
+        privacy="P1",
+        retention="R0",
+    ),
+    _fact(
+        25,
+        "erasure_answer",
+        "id:id erasure_id:id node_id:id rows_erased:int at_ms:int",
+        rank=1,
+        privacy="P1",
+        retention="R0",
+    ),
+    _fact(
+        26,
+        "attachment",
+        "id:id submission_revision_id:id person_id:id name:text mime:text size_bytes:int"
+        " sha256:blob saved_at_ms:int",
+        rank=0,
+        privacy="P2",
+        retention="R1",
+        subject="person_id",
+        day_of="saved_at_ms",
+        has_receipt=True,
+    ),
+    _fact(
+        27,
+        "health_sample",
+        "id:id at_ms:int clock_quality:int disk_free_bytes:int database_bytes:int"
+        " wal_bytes:int memory_bytes:int temperature_mc:int clients_max:int",
+        rank=2,
+        privacy="P0",
+        retention="R2",
+        lane=1,
+    ),
 )
 
 TABLE: Final = {table.name: table for table in TABLES}
@@ -235,4 +335,7 @@ NOT_SYNCED: Final = {
     "sync_custody": "the change log itself",
     "sync_exception": "what the hub said of single rows, asked again at each hello",
     "sync_conflict": "kept on the side where two images met",
+    "sync_scope": "how far this box has read what the hub writes",
+    "sync_seen": "what a scope that is read anew has brought so far",
+    "sync_parked": "rows of tables that only a later release has",
 }

@@ -43,11 +43,12 @@ def put(db, table, pk, **given):
     """Insert a row that satisfies every CHECK."""
     plain = {
         "id": pk,
-        "kind": {"org_unit": "school", "assessment": "assignment"}.get(table.name),
+        "kind": KINDS.get(table.name),
         "state": STATES.get(table.name, "active"),
         "role": "learner",
         "scope_kind": "org",
         "content_hash": bytes(32),
+        "sha256": bytes(32),
         "owner_node_id": None,
         "parent_id": None,
         "deleted_at_ms": None,
@@ -65,7 +66,15 @@ def put(db, table, pk, **given):
     )
 
 
+KINDS = {
+    "org_unit": "school",
+    "assessment": "assignment",
+    "command": "reset_pin",
+    "proposal": "other",
+}
 STATES = {
+    "command_result": "applied",
+    "proposal_decision": "accepted",
     "course_version": "published",
     "course_run": "running",
     "submission": "submitted",
@@ -105,7 +114,7 @@ def test_changing_a_row_twice_leaves_one_mark_with_the_latest_number(db, table):
     put(db, table, NODE)
     if table.is_fact:
         with pytest.raises(apsw.ConstraintError, match="never changed"):
-            db.execute(f"UPDATE {table.name} SET person_id = person_id")
+            db.execute(f"UPDATE {table.name} SET id = id")
         return
     for _ in range(2):
         db.execute(f"UPDATE {table.name} SET version = version + 1")

@@ -176,9 +176,7 @@ async def keep_aside(connection: Link, merging: Merging, refused: Refused) -> No
     merging.has_rows_aside = True
 
 
-async def _merge_staged(
-    connection: Link, merging: Merging, batch: Batch, merge: MergeSet
-) -> Tally:
+async def _merge_staged(connection: Link, merging: Merging, batch: Batch, merge: MergeSet) -> Tally:
     sql = STATEMENTS[batch.table.name]
     async with connection.transaction():
         await connection.execute(sql.stage)

@@ -34,4 +34,6 @@ REFERENCES: Final = (
     ("grade", "submission_id", "submission"),
     ("grade", "person_id", "person"),
     ("grade", "by_person_id", "person"),
+    ("attachment", "submission_revision_id", "submission_revision"),
+    ("attachment", "person_id", "person"),
 )
