@@ -13,10 +13,15 @@ ColumnType = Literal["id", "int", "text", "blob"]
 
 
 class Column(Struct, frozen=True):
-    """A column: `id` is a UUID (16 bytes here, `uuid` at the hub)."""
+    """A column: `id` is a UUID (16 bytes here, `uuid` at the hub).
+
+    `since` is the box's migration that added it to a table already released. Such a column
+    may be empty, and an empty one leaves no mark on the row's hash (sync/merge.py).
+    """
 
     name: str
     type: ColumnType
+    since: int = 0
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -26,7 +31,8 @@ class Table(Struct, frozen=True, kw_only=True):
     box, the hub, or whoever each row's `owner_node_id` names. `rank` orders
     sealing: 0 hand-ins and marks, 1 facts, 2 the rest. `day_of` is the instant
     that decides "newest school day first" within rank 0. `subject` is the column
-    that names the person a row is about; erasure follows it.
+    that names the person a row is about; erasure follows it. `since` is the box's migration
+    that made the table: an older box is never sent rows of it.
     """
 
     number: int
@@ -41,6 +47,13 @@ class Table(Struct, frozen=True, kw_only=True):
     day_of: str | None = None
     has_receipt: bool = False
     lane: Literal[0, 1] = 0
+    since: int = 1
+
+    def known_at(self, schema_version: int) -> tuple[Column, ...]:
+        """Columns a box of that schema has; none when it does not have the table."""
+        if self.since > schema_version:
+            return ()
+        return tuple(column for column in self.columns if column.since <= schema_version)
 
 
 VERSION_COLUMNS: Final = (
@@ -227,6 +240,7 @@ TABLES: Final = (
         rank=2,
         privacy="P1",
         retention="R1",
+        since=4,
     ),
     _mutable(
         19,
@@ -236,6 +250,7 @@ TABLES: Final = (
         rank=2,
         privacy="P1",
         retention="R0",
+        since=4,
     ),
     _mutable(
         20,
@@ -247,6 +262,7 @@ TABLES: Final = (
         privacy="P2",
         retention="R1",
         subject="person_id",
+        since=4,
     ),
     _fact(
         21,
@@ -256,6 +272,7 @@ TABLES: Final = (
         privacy="P2",
         retention="R1",
         subject="person_id",
+        since=4,
     ),
     _fact(
         22,
@@ -265,6 +282,7 @@ TABLES: Final = (
         privacy="P2",
         retention="R1",
         subject="person_id",
+        since=4,
     ),
     _mutable(
         23,
@@ -274,6 +292,7 @@ TABLES: Final = (
         rank=2,
         privacy="P1",
         retention="R1",
+        since=4,
     ),
     _mutable(
         24,
@@ -283,6 +302,7 @@ TABLES: Final = (
         rank=2,
         privacy="P1",
         retention="R0",
+        since=4,
     ),
     _fact(
         25,
@@ -291,6 +311,7 @@ TABLES: Final = (
         rank=1,
         privacy="P1",
         retention="R0",
+        since=4,
     ),
     _fact(
         26,
@@ -303,6 +324,7 @@ TABLES: Final = (
         subject="person_id",
         day_of="saved_at_ms",
         has_receipt=True,
+        since=4,
     ),
     _fact(
         27,
@@ -313,6 +335,7 @@ TABLES: Final = (
         privacy="P0",
         retention="R2",
         lane=1,
+        since=4,
     ),
 )
 
@@ -338,4 +361,6 @@ NOT_SYNCED: Final = {
     "sync_scope": "how far this box has read what the hub writes",
     "sync_seen": "what a scope that is read anew has brought so far",
     "sync_parked": "rows of tables that only a later release has",
+    "sync_budget": "what this box's own link cost, day by day",
+    "sync_pruned": "which telemetry is no longer on this card",
 }
