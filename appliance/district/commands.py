@@ -1,0 +1,5 @@
+"""Looking at two versions of a row, and putting one of them back."""
+
+from typing import Final
+
+OWNS: Final = ("conflict_look",)
