@@ -8,7 +8,7 @@ one school makes two images of one fact, and both sides must end with the same o
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -60,9 +60,19 @@ def row_hash(table: Table, values: Sequence[Value]) -> bytes:
 
     Equal on the box and at the hub, whatever the engines' own representations.
     """
-    names = (column.name for column in table.columns)
-    hashed = [value for name, value in zip(names, values, strict=True) if name != NOT_HASHED]
-    return hashlib.sha256(_encoder.encode(hashed)).digest()
+    named = list(zip(table.columns, values, strict=True))
+    first = [value for column, value in named if not column.since and column.name != NOT_HASHED]
+    return hash_of(first, {column.name: value for column, value in named if column.since})
+
+
+def hash_of(first: Sequence[Value], late: Mapping[str, Value]) -> bytes:
+    """Hash the columns a table began with, in order, and by name what later ones hold.
+
+    An empty later column leaves no mark: a row says the same before and after its box is
+    brought up to date, and to a hub that has no place for the column yet.
+    """
+    held = [[name, late[name]] for name in sorted(late) if late[name] is not None]
+    return hashlib.sha256(_encoder.encode([*first, *held])).digest()
 
 
 def image_of(table: Table, values: Sequence[Value], src_epoch: bytes) -> Image:

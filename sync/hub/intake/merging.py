@@ -16,7 +16,7 @@ from msgspec import Struct
 from appliance.ids import uuid7
 from sync.hub.database import Link
 from sync.hub.intake.staging import Batch, Refused, Sorted
-from sync.hub.intake.statements import STATEMENTS, Statements
+from sync.hub.intake.statements import Statements, statements
 from sync.projections import POSTGRES_SECTION_PROGRESS
 from sync.protocol import SegmentHeader
 from sync.registry import Table
@@ -82,10 +82,21 @@ class Tally(Struct):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+class Aside(Struct, frozen=True):
+    """Where rows that were put aside came from, when they are tried again."""
+
+    school_id: UUID
+    node_id: UUID
+    epoch: UUID
+    lane: int
+    n: int
+    rows: int
+
+
 class Merging(Struct):
     """One segment on its way into the tables. `change_no` is the last number given out."""
 
-    header: SegmentHeader
+    header: SegmentHeader | Aside
     change_no: int
     now_ms: int
     tally: Tally
@@ -149,9 +160,16 @@ async def _cut_down(
         for half in batch.halves():
             await merge_batch(connection, merging, half)
         return
-    names = tuple(column.name for column in batch.table.columns)
     reason = f"{type(error).__name__} {error.constraint_name or error.column_name or ''}".strip()
-    await keep_aside(connection, merging, Refused(batch.table.name, names, batch.rows[0], reason))
+    await keep_aside(connection, merging, _as_sent(batch, reason))
+
+
+def _as_sent(batch: Batch, reason: str) -> Refused:
+    """The batch's one row with every column it came with."""
+    if not batch.strangers:
+        return Refused(batch.table.name, batch.names, batch.rows[0], reason)
+    image = msgspec.msgpack.decode(batch.images[0], type=dict[str, Any])
+    return Refused(batch.table.name, tuple(image), tuple(image.values()), reason)
 
 
 async def keep_aside(connection: Link, merging: Merging, refused: Refused) -> None:
@@ -177,13 +195,16 @@ async def keep_aside(connection: Link, merging: Merging, refused: Refused) -> No
 
 
 async def _merge_staged(connection: Link, merging: Merging, batch: Batch, merge: MergeSet) -> Tally:
-    sql = STATEMENTS[batch.table.name]
+    sql = statements(batch.table.name, batch.names, is_whole=bool(batch.strangers))
     async with connection.transaction():
         await connection.execute(sql.stage)
         await connection.copy_records_to_table(
             sql.stage_name, records=batch.records(), columns=sql.stage_columns
         )
         tally = await merge(connection, merging, batch, sql)
+        if batch.strangers:
+            columns = msgspec.json.encode(batch.strangers).decode()
+            await connection.execute(sql.keep_whole, merging.school_id, columns)
         if batch.table.name == "progress_fact":
             await connection.execute(POSTGRES_SECTION_PROGRESS, merging.school_id)
         if merging.has_rows_aside:
@@ -206,7 +227,8 @@ async def _judge_all(connection: Link, merging: Merging, batch: Batch, sql: Stat
     judged = await connection.fetchrow(sql.judge, *merging.scope)
     assert judged is not None
     if judged["conflict"]:
-        losers = await connection.fetch(sql.losers, *merging.scope)
+        losers = await connection.fetch(sql.displaced, *merging.scope)
+        losers += await connection.fetch(sql.outranked, *merging.scope)
         await _keep_losers(connection, merging, batch.table, losers)
     if judged["later"]:
         await connection.execute(sql.update, *merging.scope, merging.now_ms)
@@ -221,7 +243,6 @@ async def _judge_all(connection: Link, merging: Merging, batch: Batch, sql: Stat
 
 async def _keep_losers(connection: Link, merging: Merging, table: Table, losers: list[Any]) -> None:
     """Where two epochs met, the image that is not current is kept beside."""
-    names = [column.name for column in table.columns]
     await connection.executemany(
         KEEP_LOSER,
         [
@@ -230,7 +251,7 @@ async def _keep_losers(connection: Link, merging: Merging, table: Table, losers:
                 uuid7(merging.now_ms),
                 table.number,
                 loser["id"],
-                _encode({name: loser[name] for name in names}),
+                loser["image"] or _image(table, loser),
                 loser["row_hash"],
                 loser["src_epoch"],
                 merging.now_ms,
@@ -238,6 +259,12 @@ async def _keep_losers(connection: Link, merging: Merging, table: Table, losers:
             for loser in losers
         ],
     )
+
+
+def _image(table: Table, loser: Any) -> bytes:
+    """The columns a record has of its table, by name."""
+    there = set(loser.keys())
+    return _encode({c.name: loser[c.name] for c in table.columns if c.name in there})
 
 
 def _count(status: str) -> int:

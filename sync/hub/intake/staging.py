@@ -2,11 +2,14 @@
 
 Work is done by column wherever it can be: 5,000 rows are one pass of C code per column,
 and Python touches a row only to hash it and to wrap its ids.
+
+Columns are taken as they come. An older box sends fewer: what it does not send is not
+touched. A newer one sends more: the row is merged without them and kept whole beside it.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -14,9 +17,9 @@ from asyncpg.pgproto import pgproto
 from msgspec import Struct
 
 from sync.core.columns import ID_BYTES, Rows
-from sync.merge import NOT_HASHED
+from sync.merge import NOT_HASHED, hash_of, row_hash
 from sync.protocol import Cell
-from sync.registry import TABLE, ColumnType, Table
+from sync.registry import TABLE, Column, ColumnType, Table
 
 CELL_TYPE: Final[dict[ColumnType, type]] = {"id": bytes, "int": int, "text": str, "blob": bytes}
 
@@ -29,36 +32,54 @@ SCHOOL_COLUMN: Final = {
     "course_run": "org_id",
 }
 
+# Without these two images of a row have no order.
+COUNTERS: Final = frozenset({"version", "owner_epoch"})
+
 Values = tuple[Cell, ...]
 _encode: Final = msgspec.msgpack.Encoder().encode
 _wrap_id: Final[Callable[[bytes], UUID]] = pgproto.UUID  # ten times faster than uuid.UUID
 
 
 class Batch(Struct, frozen=True):
-    """Rows of one table in the registry's order, each id once, and the hash of each."""
+    """Rows of one table, each id once, and the hash of each.
+
+    `columns`: those that were sent and have a place here, in the registry's order.
+    `strangers`: names of those that have none; then `images` are the rows as they were sent.
+    """
 
     table: Table
     rows: Sequence[Values]
     hashes: Sequence[bytes]
+    columns: tuple[Column, ...]
+    strangers: tuple[str, ...] = ()
+    images: Sequence[bytes] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each value of a row."""
+        return tuple(column.name for column in self.columns)
 
     def halves(self) -> "tuple[Batch, Batch]":
         """Cut in two, to find the row that cannot be merged."""
         middle = len(self.rows) // 2
-        return (
-            Batch(self.table, self.rows[:middle], self.hashes[:middle]),
-            Batch(self.table, self.rows[middle:], self.hashes[middle:]),
-        )
+        return self._part(slice(0, middle)), self._part(slice(middle, None))
+
+    def _part(self, of: slice) -> "Batch":
+        rows, hashes, images = self.rows[of], self.hashes[of], self.images[of]
+        return Batch(self.table, rows, hashes, self.columns, self.strangers, images)
 
     def records(self) -> Iterator[tuple[object, ...]]:
-        """Rows as the driver copies them: hash and ordinal at the end."""
+        """Rows as the driver copies them: hash, ordinal and what was sent at the end."""
         columns = zip(*self.rows, strict=True)
         own = next(columns)  # the row's own id: no two are the same here
         first = _wrapped(own) if None in own else map(_wrap_id, own)
         wrapped = [
             _wrapped(column) if declared.type == "id" else column
-            for declared, column in zip(self.table.columns[1:], columns, strict=True)
+            for declared, column in zip(self.columns[1:], columns, strict=True)
         ]
-        return zip(first, *wrapped, self.hashes, range(1, len(self.rows) + 1), strict=True)
+        last: list[Sequence[bytes]] = [self.images] if self.strangers else []
+        ordinals = range(1, len(self.rows) + 1)
+        return zip(first, *wrapped, self.hashes, ordinals, *last, strict=True)
 
 
 def _wrapped(column: Sequence[Cell]) -> list[UUID | None]:
@@ -91,14 +112,30 @@ def sort_rows(block: Rows, school_id: UUID) -> Sorted:
     table = TABLE.get(block.table)
     if table is None:
         return _refuse_all(block, "unknown-table")
-    names = tuple(column.name for column in table.columns)
-    if set(block.columns) != set(names):
-        return _refuse_all(block, "unknown-columns")
+    if not _needed(table).issubset(block.columns):
+        return _refuse_all(block, "columns-missing")
+    columns = tuple(column for column in table.columns if column.name in block.columns)
+    names = tuple(column.name for column in columns)
     values = block.rows if block.columns == names else _reordered(block, names)
-    wrong = _wrong_rows(table, values, school_id)
-    refused = [Refused(table.name, names, values[at], why) for at, why in sorted(wrong.items())]
-    good = [row for at, row in enumerate(values) if at not in wrong] if wrong else values
-    return Sorted([_batch(table, wave) for wave in _each_id_once(good)], refused)
+    wrong = _wrong_rows(table, columns, values, school_id)
+    refused = [
+        Refused(table.name, block.columns, block.rows[at], why) for at, why in sorted(wrong.items())
+    ]
+    if columns == table.columns and len(block.columns) == len(columns):
+        good = _without(values, wrong)
+        return Sorted([_batch(table, wave) for wave in _each_id_once(good)], refused)
+    good = _without([(*row, at) for at, row in enumerate(values)], wrong)
+    return Sorted([_skewed(table, columns, block, wave) for wave in _each_id_once(good)], refused)
+
+
+def _needed(table: Table) -> frozenset[str]:
+    """Columns without which a row cannot be told apart, ordered, or said to be this school's."""
+    school = {SCHOOL_COLUMN[table.name]} if table.name in SCHOOL_COLUMN else set()
+    return frozenset({"id"} | school | (set() if table.is_fact else COUNTERS))
+
+
+def _without(rows: Sequence[Any], wrong: dict[int, str]) -> Sequence[Any]:
+    return [row for at, row in enumerate(rows) if at not in wrong] if wrong else rows
 
 
 def _refuse_all(block: Rows, reason: str) -> Sorted:
@@ -110,10 +147,12 @@ def _reordered(block: Rows, names: Sequence[str]) -> list[Values]:
     return [tuple(row[at] for at in order) for row in block.rows]
 
 
-def _wrong_rows(table: Table, rows: Sequence[Values], school_id: UUID) -> dict[int, str]:
+def _wrong_rows(
+    table: Table, columns: Sequence[Column], rows: Sequence[Values], school_id: UUID
+) -> dict[int, str]:
     """Number of each row that cannot be merged, and why."""
     wrong: dict[int, str] = {}
-    for column, values in zip(table.columns, zip(*rows, strict=True), strict=True):
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
         for at in _misfits(column.type, values):
             wrong.setdefault(at, f"{column.name}-is-no-{column.type}")
         if SCHOOL_COLUMN.get(table.name) == column.name:
@@ -161,11 +200,31 @@ def _each_id_once(rows: Sequence[Values]) -> Iterator[Sequence[Values]]:
 
 
 def _batch(table: Table, rows: Sequence[Values]) -> Batch:
-    return Batch(table, rows, row_hashes(table, rows))
+    return Batch(table, rows, row_hashes(table, rows), table.columns)
+
+
+def _skewed(
+    table: Table, columns: tuple[Column, ...], block: Rows, numbered: Sequence[Values]
+) -> Batch:
+    """A batch of a box of another release; each row ends in its number in the block."""
+    known = {column.name for column in columns}
+    strangers = tuple(sorted(set(block.columns) - known))
+    places = [cast(int, row[-1]) for row in numbered]
+    sent = [dict(zip(block.columns, block.rows[at], strict=True)) for at in places]
+    first = [column.name for column in columns if not column.since and column.name != NOT_HASHED]
+    late = [*strangers, *(column.name for column in columns if column.since)]
+    hashes = [
+        hash_of([row[name] for name in first], {name: row[name] for name in late}) for row in sent
+    ]
+    rows = [row[:-1] for row in numbered]
+    images = [_encode(row) for row in sent] if strangers else []
+    return Batch(table, rows, hashes, columns, strangers, images)
 
 
 def row_hashes(table: Table, rows: Sequence[Values]) -> list[bytes]:
     """merge.row_hash of many rows: the one column it leaves out is cut out by place."""
+    if any(column.since for column in table.columns):
+        return [row_hash(table, row) for row in rows]
     sha256 = hashlib.sha256
     if table.is_fact:
         return [sha256(_encode(row)).digest() for row in rows]

@@ -3,13 +3,17 @@
 The rows of a block stand in a temporary table `stage_<table>`. Under the school's lock
 there is no second writer, so first what is new is inserted, then everything that was
 there before (change_no <= $3) is judged, kept aside where two epochs met, and updated.
+
+Columns that were not sent are named nowhere: a new row takes the table's default, a row
+that is there keeps what it has.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
-from sync.registry import TABLES, ColumnType, Table
+from sync.registry import TABLE, ColumnType, Table
 
 POSTGRES_TYPE: Final[dict[ColumnType, str]] = {
     "id": "uuid",
@@ -19,8 +23,14 @@ POSTGRES_TYPE: Final[dict[ColumnType, str]] = {
 }
 
 
+SHAPES_MAX: Final = 256  # one a table and release; a hostile box may invent more
+
+
 class Statements(Struct, frozen=True, kw_only=True):
-    """The SQL of one table. $1 school, $2 epoch, $3 change number before, $4 now."""
+    """The SQL of one table as one release sends it.
+
+    $1 school, $2 epoch, $3 change number before, $4 now.
+    """
 
     stage_name: str
     stage_columns: tuple[str, ...]
@@ -29,33 +39,39 @@ class Statements(Struct, frozen=True, kw_only=True):
     add: str
     insert: str
     judge: str
-    losers: str
+    displaced: str
+    outranked: str
     update: str
+    keep_whole: str
     settle: str
 
 
-def statements(table: Table) -> Statements:
-    """Write the SQL of `table`."""
-    names = [column.name for column in table.columns]
-    typed = [f"{column.name} {POSTGRES_TYPE[column.type]}" for column in table.columns]
+@lru_cache(SHAPES_MAX)
+def statements(table_name: str, names: tuple[str, ...], *, is_whole: bool = False) -> Statements:
+    """Write the SQL for these columns of a table; `is_whole`: the rows as sent stand beside."""
+    table = TABLE[table_name]
+    sent = [column for column in table.columns if column.name in names]
+    typed = [f"{column.name} {POSTGRES_TYPE[column.type]}" for column in sent]
+    typed += ["row_hash bytea", "ord bigint", *(["image bytea"] if is_whole else [])]
     stage = f"stage_{table.name}"
     return Statements(
         stage_name=stage,
-        stage_columns=(*names, "row_hash", "ord"),
+        stage_columns=(*names, "row_hash", "ord", *(["image"] if is_whole else [])),
         # ON COMMIT DROP is the one kind a transaction pooler allows.
-        stage=f"CREATE TEMPORARY TABLE {stage} ({', '.join(typed)}, row_hash bytea, ord bigint)"
-        " ON COMMIT DROP",
+        stage=f"CREATE TEMPORARY TABLE {stage} ({', '.join(typed)}) ON COMMIT DROP",
         unstage=f"DROP TABLE {stage}",
         add=_add(table, names),
         insert=_add(table, names) + " ON CONFLICT (school_id, id) DO NOTHING",
         judge=_judge(table),
-        losers=_losers(table, names),
+        displaced=_displaced(table),
+        outranked=_outranked(table, names, "s.image" if is_whole else "NULL::bytea"),
         update=_update(table, names),
+        keep_whole=_keep_whole(table),
         settle=_settle(table),
     )
 
 
-def _add(table: Table, names: list[str]) -> str:
+def _add(table: Table, names: tuple[str, ...]) -> str:
     return f"""
 INSERT INTO {table.name} (school_id, {", ".join(names)}, row_hash, src_epoch, change_no,
                           received_at_ms)
@@ -85,19 +101,30 @@ SELECT count(*) FILTER (WHERE j.is_same)                                        
 """  # noqa: S608 -- names from the registry
 
 
-def _losers(table: Table, names: list[str]) -> str:
-    """The image of each conflict that will not be current: stored ones and incoming ones."""
+def _displaced(table: Table) -> str:
+    """The stored image of each conflict that gives way, and what was sent with it."""
+    names = tuple(column.name for column in table.columns)
     return f"""
-SELECT {_of("t", names)}, t.row_hash, t.src_epoch
+SELECT {_of("t", names)}, t.row_hash, t.src_epoch, x.image
   FROM stage_{table.name} AS s
   JOIN {table.name} AS t
     ON t.school_id = $1
    AND t.id        = s.id
+  LEFT JOIN sync_extra AS x
+    ON x.school_id = $1
+   AND x.tbl       = {table.number}
+   AND x.pk        = t.id
+   AND x.row_hash  = t.row_hash
  WHERE t.change_no <= $3
    AND {_order(table, "s")} > {_order(table, "t")}
    AND {_concurrent(table)}
- UNION ALL
-SELECT {_of("s", names)}, s.row_hash, $2::uuid
+"""  # noqa: S608 -- names from the registry
+
+
+def _outranked(table: Table, names: tuple[str, ...], image: str) -> str:
+    """The incoming image of each conflict that stays behind."""
+    return f"""
+SELECT {_of("s", names)}, s.row_hash, $2::uuid AS src_epoch, {image} AS image
   FROM stage_{table.name} AS s
   JOIN {table.name} AS t
     ON t.school_id = $1
@@ -108,7 +135,7 @@ SELECT {_of("s", names)}, s.row_hash, $2::uuid
 """  # noqa: S608 -- names from the registry
 
 
-def _update(table: Table, names: list[str]) -> str:
+def _update(table: Table, names: tuple[str, ...]) -> str:
     changed = ",\n       ".join(f"{name} = s.{name}" for name in names if name != "id")
     return f"""
 UPDATE {table.name} AS t
@@ -119,6 +146,23 @@ UPDATE {table.name} AS t
    AND t.id         = s.id
    AND t.change_no <= $3
    AND {_order(table, "s")} > {_order(table, "t")}
+"""  # noqa: S608 -- names from the registry
+
+
+def _keep_whole(table: Table) -> str:
+    """Keep the rows as sent whose image is the current one now. $2: what has no place here."""
+    return f"""
+INSERT INTO sync_extra (school_id, tbl, pk, row_hash, columns, image)
+SELECT $1, {table.number}, s.id, s.row_hash, $2, s.image
+  FROM stage_{table.name} AS s
+  JOIN {table.name} AS t
+    ON t.school_id = $1
+   AND t.id        = s.id
+   AND t.row_hash  = s.row_hash
+    ON CONFLICT (school_id, tbl, pk) DO UPDATE
+   SET row_hash = excluded.row_hash,
+       columns  = excluded.columns,
+       image    = excluded.image
 """  # noqa: S608 -- names from the registry
 
 
@@ -151,8 +195,5 @@ def _concurrent(table: Table) -> str:
     return "(t.src_epoch <> $2 OR (s.owner_epoch, s.version) = (t.owner_epoch, t.version))"
 
 
-def _of(alias: str, names: list[str]) -> str:
+def _of(alias: str, names: tuple[str, ...]) -> str:
     return ", ".join(f"{alias}.{name}" for name in names)
-
-
-STATEMENTS: Final = {table.name: statements(table) for table in TABLES}
