@@ -340,18 +340,21 @@ BEGIN
             ' (SELECT s.school_id FROM school AS s WHERE s.district_id = (SELECT app_district())))',
             name);
     END LOOP;
-    -- A box reads its own scope and its district's; other schools it never sees.
+    -- A box reads its own scope, and of its district's what the hub gives out; other schools
+    -- it never sees.
     FOREACH name IN ARRAY ARRAY[
         'org_unit', 'person', 'role_assignment', 'class_group', 'class_member', 'course',
         'course_version', 'module', 'lesson', 'section', 'course_run', 'enrolment',
         'assessment', 'submission', 'announcement', 'setting', 'command', 'proposal_decision',
-        'erasure', 'sync_feed']
+        'erasure']
     LOOP
         EXECUTE format(
             'CREATE POLICY ancestor ON %I FOR SELECT TO darasa_ingest'
-            ' USING (school_id = (SELECT app_district()))', name);
+            ' USING (school_id = (SELECT app_district()) AND owner_node_id IS NOT NULL)', name);
     END LOOP;
 END $$;
+CREATE POLICY ancestor ON sync_feed FOR SELECT TO darasa_ingest
+    USING (school_id = (SELECT app_district()));
 
 GRANT SELECT, INSERT, UPDATE
    ON announcement, setting, command, command_result, proposal, proposal_decision,
@@ -371,6 +374,7 @@ GRANT INSERT, UPDATE
       sync_feed
    TO darasa_web;
 GRANT UPDATE ON school_sync TO darasa_web;
+GRANT INSERT, UPDATE ON sync_feed_head TO darasa_web;
 GRANT UPDATE (owner_counter) ON hub_identity TO darasa_web;
 GRANT UPDATE (generation) ON hub_identity TO darasa_ingest;
 GRANT USAGE ON SEQUENCE sync_feed_no TO darasa_ingest, darasa_web;

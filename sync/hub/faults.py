@@ -14,6 +14,7 @@ ChainBroken                  a segment that does not continue what is here
 WrongSchool                  a segment that is not from the box that brings it
 WrongClaimCode               not what the hub's console shows
 AlreadyClaimed               the district exists already
+OwnedElsewhere               a school's own row; only a command changes it
 """
 
 from appliance.errors import Conflict, DarasaError, Forbidden, SignInNeeded
@@ -153,3 +154,11 @@ class AlreadyClaimed(Conflict):
     code = "already-claimed"
     title = "This hub already has a district"
     hint = "Sign in, or ask the district's administrator."
+
+
+class OwnedElsewhere(Conflict):
+    """The row belongs to a school; the hub may ask for a change, not make it."""
+
+    code = "owned-elsewhere"
+    title = "This belongs to the school"
+    hint = "Send the school a command, or take the row over first."

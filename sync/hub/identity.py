@@ -18,10 +18,17 @@ class Identity(Struct, frozen=True):
     hub_key: bytes
     incarnation: UUID
     district_id: UUID | None
+    generation: int = 1
+    owner_counter: int = 0
+
+    @property
+    def owner_epoch(self) -> int:
+        """The highest number of an ownership that was ever given out."""
+        return (self.generation << 32) | self.owner_counter
 
 
 IDENTITY: Final[LiteralString] = """
-SELECT h.hub_id, h.hub_key, h.incarnation, h.district_id
+SELECT h.hub_id, h.hub_key, h.incarnation, h.district_id, h.generation, h.owner_counter
   FROM hub_identity AS h
  WHERE h.id = 1
 """
@@ -33,10 +40,12 @@ VALUES (1, $1, $2, $3, NULL, $4)
     ON CONFLICT (id) DO NOTHING
 """
 
-# Two boxes may notice a roll-back at once; it is one roll-back and one new incarnation.
+# Two boxes may notice a roll-back at once; it is one roll-back and one new incarnation. The
+# generation stands in the high half of every ownership's number: none is given out twice.
 CHANGE_INCARNATION: Final[LiteralString] = """
 UPDATE hub_identity
-   SET incarnation = $2
+   SET incarnation = $2,
+       generation  = generation + 1
  WHERE id          = 1
    AND incarnation = $1
 """
