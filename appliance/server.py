@@ -14,6 +14,7 @@ from litestar.datastructures import State
 
 from appliance.accounts.queries import identity
 from appliance.app import APP_VERSION, create_app
+from appliance.clock import listen
 from appliance.discovery.announcer import Announcer, lan_addresses
 from appliance.errors import DarasaError
 from appliance.notify import (
@@ -35,6 +36,7 @@ STARTED_POLL_S: Final = 0.02
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises DarasaError when the box must not start."""
     listener = listening_socket(settings)
+    listen(settings.clock_file)
     port: int = listener.getsockname()[1]
     announcer = Announcer(
         host_name=settings.host_name, port=port, app_version=APP_VERSION, addresses=lan_addresses

@@ -43,6 +43,35 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     queue_max: Annotated[
         int, Meta(ge=16, le=100_000, description="Writes that may wait; one more is told to retry.")
     ] = 4_096
+    link_day_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 40,
+            description="Bytes the sync agent may use in a day, both ways; 0 sets no bound.",
+        ),
+    ] = 0
+    link_month_bytes_max: Annotated[
+        int,
+        Meta(ge=0, le=1 << 45, description="The same within any 31 days; 0 sets no bound."),
+    ] = 0
+    link_reserve_percent: Annotated[
+        int,
+        Meta(ge=0, le=90, description="Part of both bounds that only hand-ins and marks may use."),
+    ] = 20
+    link_hours: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^\d{1,2}-\d{1,2}(,\d{1,2}-\d{1,2})*$",
+            description="Local hours open to everything, as `18-6,12-13`; outside them only"
+            " hand-ins and marks are sent. Empty: always.",
+        ),
+    ] = ""
+
+    @property
+    def clock_file(self) -> Path:
+        """What the hub last said the time is; counts until the next boot."""
+        return self.data_dir / "clock"
 
     @property
     def database(self) -> Path:

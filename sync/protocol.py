@@ -11,6 +11,7 @@ segment looks like inside: sync/core/segment.py.
     PUT  /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}   .seg -> SegmentAnswer
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
     GET  /sync/v1/feed?scope=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
+    GET  /sync/v1/time?nonce=                                     -> SignedTime (no token)
     GET  /sync/v1/digests                                         -> Digests
 
 The school's log. The hub numbers the segments it accepts for one school, of all nodes,
@@ -43,6 +44,7 @@ EXCEPTIONS_MAX: Final = 1_000  # more are counted, not listed
 SCOPES_MAX: Final = 8  # the school, its district, whatever may stand above
 TOKEN_S: Final = 900
 CHALLENGE_BYTES: Final = 32
+NONCE_BYTES: Final = 16
 
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -242,6 +244,20 @@ class SignedHello(Struct, frozen=True, kw_only=True):
     signature: Signature
 
 
+class HubTime(Struct, frozen=True, kw_only=True):
+    """What time it is at the hub, for boxes that woke in 1970 and can verify nothing else yet."""
+
+    nonce: Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
+    hub_time_ms: int
+
+
+class SignedTime(Struct, frozen=True, kw_only=True):
+    """`body` is an encoded HubTime, signed with the key pinned at enrolment."""
+
+    body: bytes
+    signature: Signature
+
+
 class SegmentAnswer(Struct, frozen=True, kw_only=True):
     """The segment is kept. Also for a duplicate, when the hash agrees.
 
@@ -394,6 +410,11 @@ def hello_message(body: bytes) -> bytes:
 def feed_message(body: bytes) -> bytes:
     """What the hub signs in a SignedFeed."""
     return b"darasa feed\0" + body
+
+
+def time_message(body: bytes) -> bytes:
+    """What the hub signs in a SignedTime; the nonce inside is the node's."""
+    return b"darasa time\0" + body
 
 
 def segment_message(header: bytes) -> bytes:

@@ -28,10 +28,13 @@ from sync.protocol import (
     ChallengeRequest,
     EnrolRequest,
     HelloRequest,
+    HubTime,
+    SignedTime,
     Token,
     TokenRequest,
     decode,
     encode,
+    time_message,
 )
 
 T = TypeVar("T")
@@ -112,6 +115,16 @@ async def get_pull(
     return _answer(await pull_page(hub, claim, epoch, cursor, limit))
 
 
+@get("/sync/v1/time")
+async def get_time(
+    hub: NamedDependency[Hub],
+    nonce: Annotated[str, QueryParameter(pattern=r"^[0-9a-f]{32}$")],
+) -> Response[bytes]:
+    """Say what time it is, signed, to whoever asks: a box in 1970 cannot sign in yet."""
+    body = encode(HubTime(nonce=bytes.fromhex(nonce), hub_time_ms=hub.clock()))
+    return _answer(SignedTime(body=body, signature=hub.key.sign(time_message(body))))
+
+
 @get("/sync/v1/digests")
 async def get_digests(
     hub: NamedDependency[Hub], claim: NamedDependency[NodeClaim]
@@ -127,6 +140,7 @@ ROUTES: Final = (
     post_hello,
     put_segment,
     get_pull,
+    get_time,
     get_digests,
 )
 
