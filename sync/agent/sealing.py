@@ -108,13 +108,19 @@ class Batch(Struct, frozen=True):
 def seal_rows(
     db: AgentDatabase, me: Identity, stream: Stream, key: SigningKey, stamp: Stamp, size_max: int
 ) -> int:
-    """Seal waiting rows of one lane up to about `size_max` bytes; return how many."""
+    """Seal waiting rows of one lane up to about `size_max` bytes; return how many.
+
+    None when an export sealed at the same moment: the number is taken, nothing is lost, and
+    whoever asks again finds what still waits.
+    """
     with db.snapshot():
         batch = read_batch(db, stream.lane, size_max)
     sealed = make_segment(me, stream, key, stamp, batch) if batch.count else None
     if sealed is not None:
         with db.changing() as tx:
-            keep_segment(tx, me, stream, sealed, batch.count, now_ms=stamp.now_ms)
+            is_kept = keep_segment(tx, me, stream, sealed, batch.count, now_ms=stamp.now_ms)
+        if not is_kept:
+            return 0
     for piece in batched(batch.marks, MARKS_AT_ONCE):
         with db.changing() as tx:
             forget_marks(tx, me, stream, batch, piece)
@@ -177,14 +183,15 @@ def _rows_of(table: Table, rows: list[Row]) -> Rows:
 
 def keep_segment(
     tx: Transaction, me: Identity, stream: Stream, sealed: Sealed, rows: int, *, now_ms: int
-) -> None:
-    """Store the segment and move the stream; the agent is alone, so the step must fit."""
+) -> bool:
+    """Store the segment and move the stream, unless it has moved since it was read."""
     n = stream.cur_n + 1
+    if tx.run(ADVANCE_STREAM, (stream.lane, me.epoch, n, sealed.hash)) != 1:
+        return False
     tx.run(KEEP_SEGMENT, (stream.lane, me.epoch, n, sealed.payload))
     size = len(sealed.payload)
     tx.run(KEEP_LINK, (stream.lane, me.epoch, n, sealed.hash, rows, size, now_ms))
-    moved = tx.run(ADVANCE_STREAM, (stream.lane, me.epoch, n, sealed.hash))
-    assert moved == 1, (stream.lane, n)
+    return True
 
 
 def forget_marks(

@@ -155,6 +155,10 @@ class Session:
             lanes=store.lane_views(self._db, me.epoch),
         )
 
+    def question(self, stamp: Stamp) -> HelloRequest:
+        """Say where this board stands, for a hub that will read it on a stick."""
+        return self._hello(self._me(), stamp)
+
     def _hello(self, me: Identity, stamp: Stamp) -> HelloRequest:
         receipt = None if me.receipt is None else decode(me.receipt, SignedReceipt)
         self._nonce = self._chance.nonce()
