@@ -15,7 +15,7 @@ NONCE = bytes(range(16))
 async def test_the_time_is_signed_together_with_the_askers_nonce(client, app):
     answer = await client.get(f"/sync/v1/time?nonce={NONCE.hex()}")
     signed = decode(answer.content, SignedTime)
-    key = VerifyKey(app.state.hub.key.public_key)
+    key = VerifyKey(app.state.hub.key.public)
     key.verify(time_message(signed.body), signed.signature)
     assert decode(signed.body, HubTime) == HubTime(nonce=NONCE, hub_time_ms=NOW_MS)
     with pytest.raises(BadSignatureError):
