@@ -15,12 +15,15 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from sync.registry import Table
+from sync.registry import TABLES, Table
 
 Value = None | int | str | bytes
 
 # For people to read; two images that differ only here say the same.
 NOT_HASHED: Final = "updated_at_ms"
+# What a box and its hub compare: what the box owns and may not let go of. What the hub owns
+# is replaced as a whole by its feed; telemetry is the first to be shed.
+COMPARED: Final = tuple(table for table in TABLES if table.owner != "hub" and table.lane == 0)
 FACT_ORDER: Final = (0, 1)  # facts carry no counters: their first image is version 1
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -110,6 +113,15 @@ def judge(current: Image | None, incoming: Image) -> Outcome:
 def is_concurrent(current: Image, incoming: Image) -> bool:
     """Say whether neither image may be taken for the other's past."""
     return current.src_epoch != incoming.src_epoch or current.order[:2] == incoming.order[:2]
+
+
+def bucket_of(row_id: bytes) -> int:
+    """Return which of 256 buckets a row is compared in: its id's last byte.
+
+    A UUIDv7 begins with the time, so its first bytes are the same for years; the last are
+    chance, and spread a table evenly.
+    """
+    return row_id[-1]
 
 
 def digest_part(row_id: bytes, version: int, hashed: bytes) -> int:

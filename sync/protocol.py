@@ -12,7 +12,10 @@ segment looks like inside: sync/core/segment.py.
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
     GET  /sync/v1/feed?scope=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
     GET  /sync/v1/time?nonce=                                     -> SignedTime (no token)
-    GET  /sync/v1/digests                                         -> Digests
+    GET  /sync/v1/digests?own=                                    -> Digests
+    GET  /sync/v1/digests?buckets=1&table=                        -> BucketDigests
+    GET  /sync/v1/digests/{table}/{bucket}?after=                 -> BucketPage
+    POST /sync/v1/rows        RowsRequest       -> RowsPage
 
 The school's log. The hub numbers the segments it accepts for one school, of all nodes,
 epochs and lanes: 1, 2, 3 … and chains them: log_hash(k) = SHA-256(log_hash(k-1) || hash
@@ -184,16 +187,24 @@ class HelloRequest(Struct, frozen=True, kw_only=True):
 
 
 class StreamPosition(Struct, frozen=True, kw_only=True, array_like=True):
-    """Where the hub stands in one lane of the epoch asked about; (0, genesis) when new."""
+    """Where the hub stands in one lane of the epoch asked about; (0, genesis) when new.
+
+    `backed_up_n`: how much of it a restored and verified backup of the hub holds.
+    """
 
     lane: Lane
     received_n: Count
     received_hash: Hash
     applied_n: Count
+    backed_up_n: Count = 0
 
 
 class RowException(Struct, frozen=True, kw_only=True, array_like=True):
-    """A row of this school that the hub has put aside: quarantined, conflict, erased."""
+    """A row of this school that the hub has put aside: quarantined, dismissed, conflict.
+
+    The list has an end. One with an empty `pk` stands for all rows of its table that are not
+    on it: none of those may be called safe.
+    """
 
     tbl: Count  # the registry's number
     pk: bytes
@@ -336,10 +347,63 @@ class TableDigest(Struct, frozen=True, kw_only=True):
 
 
 class Digests(Struct, frozen=True, kw_only=True):
-    """All synced tables of one school, deleted rows included."""
+    """All synced tables of one school, deleted rows included.
+
+    Asked with `own=1`: only what the box that asks is the owner of, and only tables it must
+    not let go of. `change_no`: the school's, at the moment the rows were read.
+    """
 
     incarnation: UUID
     tables: dict[str, TableDigest]
+    change_no: Count = 0
+
+
+class Bucket(Struct, frozen=True, kw_only=True, array_like=True):
+    """The box's own rows of one table whose ids end in one byte (merge.bucket_of)."""
+
+    bucket: Annotated[int, Meta(ge=0, le=255)]
+    rows: Count
+    digest: Annotated[bytes, Meta(min_length=8, max_length=8)]
+
+
+class BucketDigests(Struct, frozen=True, kw_only=True):
+    """Buckets that are not empty, table by table."""
+
+    incarnation: UUID
+    tables: dict[str, list[Bucket]]
+
+
+class RowState(Struct, frozen=True, kw_only=True, array_like=True):
+    """Which image of a row the hub has: the order of images, without the image."""
+
+    pk: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    owner_epoch: Count
+    version: Count
+    row_hash: Hash
+
+
+class BucketPage(Struct, frozen=True, kw_only=True):
+    """The rows of one bucket in the order of their ids."""
+
+    incarnation: UUID
+    rows: list[RowState]
+    more: bool
+
+
+class RowsRequest(Struct, frozen=True, kw_only=True):
+    """Rows of the box's own school that differ or are missing there, by id."""
+
+    table: Annotated[str, Meta(min_length=1, max_length=63)]
+    ids: Annotated[
+        list[Annotated[bytes, Meta(min_length=16, max_length=16)]], Meta(max_length=PAGE_ROWS_MAX)
+    ]
+
+
+class RowsPage(Struct, frozen=True, kw_only=True):
+    """Those of the rows that fit into one page; ask again for the others."""
+
+    incarnation: UUID
+    rows: list[Block]
 
 
 class SegmentHeader(Struct, frozen=True, kw_only=True):

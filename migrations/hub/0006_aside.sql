@@ -22,7 +22,7 @@ CREATE TABLE conflict_look (
 
 -- A second epoch that is known to hold the present image of a row: it sent the same again.
 -- What it writes next follows that image and is no conflict.
-CREATE TABLE sync_held (
+CREATE TABLE sync_holder (
     school_id uuid   NOT NULL,
     tbl       bigint NOT NULL,
     pk        uuid   NOT NULL,
@@ -35,7 +35,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['conflict_look', 'sync_held']
+    FOREACH name IN ARRAY ARRAY['conflict_look', 'sync_holder']
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -50,7 +50,7 @@ BEGIN
     END LOOP;
 END $$;
 
-GRANT SELECT, INSERT, UPDATE ON sync_held TO darasa_ingest;
+GRANT SELECT, INSERT, UPDATE ON sync_holder TO darasa_ingest;
 GRANT SELECT, INSERT ON conflict_look TO darasa_web;
 GRANT SELECT ON conflict_look TO darasa_ingest;
 GRANT UPDATE (dismissed_at_ms, dismissed_by, dismissed_reason) ON sync_quarantine TO darasa_web;

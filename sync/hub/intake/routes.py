@@ -13,7 +13,14 @@ from sync.hub.database import scoped, set_scope
 from sync.hub.faults import NodeUnknown
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import Address, accept_segment
-from sync.hub.intake.digests import school_digests
+from sync.hub.intake.digests import (
+    FIRST,
+    bucket_digests,
+    bucket_page,
+    own_digests,
+    rows_page,
+    school_digests,
+)
 from sync.hub.intake.enrol import enrol
 from sync.hub.intake.hello import answer_hello
 from sync.hub.intake.nodes import Challenges, NodeClaim, new_token, prove
@@ -29,6 +36,7 @@ from sync.protocol import (
     EnrolRequest,
     HelloRequest,
     HubTime,
+    RowsRequest,
     SignedTime,
     Token,
     TokenRequest,
@@ -127,10 +135,36 @@ async def get_time(
 
 @get("/sync/v1/digests")
 async def get_digests(
-    hub: NamedDependency[Hub], claim: NamedDependency[NodeClaim]
+    hub: NamedDependency[Hub],
+    claim: NamedDependency[NodeClaim],
+    own: FromQuery[bool] = False,  # noqa: FBT002 -- a query's parameter
+    buckets: FromQuery[bool] = False,  # noqa: FBT002 -- a query's parameter
+    table: FromQuery[str | None] = None,
 ) -> Response[bytes]:
-    """Say how many rows of each table are here, and their digest."""
-    return _answer(await school_digests(hub, claim))
+    """Say how many rows of each table are here and their digest: all, the box's own, by bucket."""
+    if buckets:
+        return _answer(await bucket_digests(hub, claim, table))
+    return _answer(await (own_digests if own else school_digests)(hub, claim))
+
+
+@get("/sync/v1/digests/{table:str}/{bucket:int}")
+async def get_bucket(
+    hub: NamedDependency[Hub],
+    claim: NamedDependency[NodeClaim],
+    table: FromPath[str],
+    bucket: FromPath[int],
+    after: FromQuery[UUID] = FIRST,
+) -> Response[bytes]:
+    """Say which image of each row of one bucket is here."""
+    return _answer(await bucket_page(hub, claim, table, bucket, after))
+
+
+@post("/sync/v1/rows", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
+async def post_rows(
+    request: Asked, hub: NamedDependency[Hub], claim: NamedDependency[NodeClaim]
+) -> Response[bytes]:
+    """Give rows of the box's own school by id: those it found different or missing."""
+    return _answer(await rows_page(hub, claim, await _read(request, RowsRequest)))
 
 
 ROUTES: Final = (
@@ -142,6 +176,8 @@ ROUTES: Final = (
     get_pull,
     get_time,
     get_digests,
+    get_bucket,
+    post_rows,
 )
 
 
