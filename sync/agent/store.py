@@ -83,6 +83,12 @@ UPDATE sync_stream
  WHERE lane = ?1 AND epoch = ?2
 """
 
+NOTE_BACKUP: Final[LiteralString] = """
+UPDATE sync_stream
+   SET backed_up_n = ?3
+ WHERE lane = ?1 AND epoch = ?2 AND backed_up_n <> ?3
+"""
+
 KEEP_RECEIPT: Final[LiteralString] = """
 UPDATE sync_identity
    SET receipt = ?1, receipt_no = ?2
@@ -197,6 +203,7 @@ def note_hello(tx: Transaction, me: Identity, answer: Hello) -> None:
     tx.run(SEE_HUB, (answer.incarnation,))
     for at in answer.streams:
         tx.run(MOVE_STREAM, (at.lane, me.epoch, at.received_n, at.applied_n, answer.incarnation))
+        tx.run(NOTE_BACKUP, (at.lane, me.epoch, at.backed_up_n))
     note_exceptions(tx, answer.exceptions)
 
 

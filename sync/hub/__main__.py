@@ -6,12 +6,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import asyncpg
 
 from appliance.clock import system_clock
 from appliance.errors import DarasaError
+from sync.hub.backup.command import back_up, note_restored
+from sync.hub.backup.taking import archive_wal
 from sync.hub.keys import claim_code, spoken
 from sync.hub.migrate import migrate
 from sync.hub.settings import HubSettings, load_settings
@@ -29,7 +32,7 @@ def run(words: Sequence[str]) -> int:
     told = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        told.command(load_settings(os.environ))
+        told.command(load_settings(os.environ), told)
     except DarasaError as error:
         print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
         return FAILED
@@ -39,7 +42,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _serve(settings: HubSettings) -> None:
+def _serve(settings: HubSettings, _told: argparse.Namespace) -> None:
     # Here and not above: `migrate` and `claim-code` need none of the server.
     from sync.hub.server import serve  # noqa: PLC0415
 
@@ -57,7 +60,7 @@ def innermost(group: ExceptionGroup[Exception]) -> Exception:
     return error
 
 
-def _migrate(settings: HubSettings) -> None:
+def _migrate(settings: HubSettings, _told: argparse.Namespace) -> None:
     run_now = asyncio.run(migrate(settings.dsn, system_clock))
     for migration in run_now:
         print(f"applied {migration.number:04} {migration.name}")
@@ -65,11 +68,23 @@ def _migrate(settings: HubSettings) -> None:
         print("nothing to do")
 
 
-def _claim_code(settings: HubSettings) -> None:
+def _claim_code(settings: HubSettings, _told: argparse.Namespace) -> None:
     if settings.claim_file.exists():
         print(spoken(claim_code(settings.claim_file)))
     else:
         print("There is no claim code: the hub was claimed, or has not been started yet.")
+
+
+def _backup(settings: HubSettings, told: argparse.Namespace) -> None:
+    asyncio.run(back_up(settings, told.folder, system_clock, print))
+
+
+def _archive_wal(_settings: HubSettings, told: argparse.Namespace) -> None:
+    archive_wal(told.segment, told.folder)
+
+
+def _restored(settings: HubSettings, _told: argparse.Namespace) -> None:
+    asyncio.run(note_restored(settings, system_clock, print))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,8 +96,18 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, "serve the district; without one, print a claim code"),
         ("migrate", _migrate, "make the roles and bring the database to this release"),
         ("claim-code", _claim_code, "print the code that makes the first administrator"),
+        ("restored", _restored, "after PostgreSQL was restored: let every box look again"),
     ):
         commands.add_parser(name, help=words, description=words).set_defaults(command=call)
+    words = "copy the server, restore the copy, look at everything in it, tell the boxes"
+    backup = commands.add_parser("backup", help=words, description=words)
+    backup.add_argument("folder", type=Path, help="on another disk; the newest seven stay")
+    backup.set_defaults(command=_backup)
+    words = "keep one log segment; for archive_command: darasa-hub archive-wal %%p DIR"
+    archive = commands.add_parser("archive-wal", help=words, description=words)
+    archive.add_argument("segment", type=Path)
+    archive.add_argument("folder", type=Path)
+    archive.set_defaults(command=_archive_wal)
     return parser
 
 

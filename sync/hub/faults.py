@@ -15,6 +15,7 @@ WrongSchool                  a segment that is not from the box that brings it
 WrongClaimCode               not what the hub's console shows
 AlreadyClaimed               the district exists already
 OwnedElsewhere               a school's own row; only a command changes it
+BackupFailed                 a backup that could not be taken, or is not what was promised
 """
 
 from appliance.errors import Conflict, DarasaError, Forbidden, SignInNeeded
@@ -162,3 +163,12 @@ class OwnedElsewhere(Conflict):
     code = "owned-elsewhere"
     title = "This belongs to the school"
     hint = "Send the school a command, or take the row over first."
+
+
+class BackupFailed(DarasaError):
+    """There is no backup that could be trusted; the running hub is as it was."""
+
+    code = "backup-failed"
+    status = 500
+    title = "No verified backup"
+    hint = "Read what PostgreSQL said; free space, rights and pg_hba.conf are the usual causes."

@@ -24,6 +24,12 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     web_dsn: Annotated[
         str, Meta(description="PostgreSQL as darasa_web; `dsn` with that user when empty.")
     ] = ""
+    backup_dsn: Annotated[
+        str, Meta(description="PostgreSQL as a role with REPLICATION, for `backup`; else `dsn`.")
+    ] = ""
+    postgres_bin: Annotated[
+        Path | None, Meta(description="Where pg_basebackup is; else looked for by its release.")
+    ] = None
     data: Annotated[Path, Meta(description="Holds the hub's signing key and claim code.")] = Path(
         "/var/lib/darasa-hub"
     )

@@ -33,8 +33,13 @@ from sync.hub.running import Hub
 from sync.protocol import SegmentAnswer, StreamPosition, genesis, next_log_hash
 
 POSITION: Final[LiteralString] = """
-SELECT s.lane, s.received_n, s.received_hash, s.applied_n
+SELECT s.lane, s.received_n, s.received_hash, s.applied_n, coalesce(b.n, 0) AS backed_up_n
   FROM sync_stream AS s
+  LEFT JOIN sync_backed_up AS b
+    ON b.school_id = s.school_id
+   AND b.node_id   = s.node_id
+   AND b.epoch     = s.epoch
+   AND b.lane      = s.lane
  WHERE s.school_id = $1
    AND s.node_id   = $2
    AND s.epoch     = $3
