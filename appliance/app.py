@@ -50,6 +50,9 @@ from appliance.home import pages as home_pages
 from appliance.home import routes as home_routes
 from appliance.maintenance.jobs import Box
 from appliance.maintenance.runner import maintenance
+from appliance.orders import pages as orders_pages
+from appliance.orders import routes as orders_routes
+from appliance.orders.watch import Desk, answering
 from appliance.problems import PROBLEM_HANDLERS
 from appliance.progress import pages as progress_pages
 from appliance.progress import routes as progress_routes
@@ -97,6 +100,8 @@ ROUTES: Final = (
     *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,
     *telemetry_pages.PAGES,
+    *orders_routes.ROUTES,
+    *orders_pages.ROUTES,
     *district_routes.ROUTES,
     *district_pages.ROUTES,
     *home_routes.ROUTES,
@@ -146,6 +151,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         _open_the_door(state)
         box = Box(settings=settings, writer=writer, readers=readers, clock=state.clock)
         await stack.enter_async_context(maintenance(box, state.meter.idle_for_s))
+        await stack.enter_async_context(answering(Desk(writer, readers, state.clock)))
         await stack.enter_async_context(_announcing(state.announcer))
         yield
 

@@ -56,6 +56,12 @@ VALUES (?1, ?2, ?3, ?4)
        failed       = 0
 """
 
+DROP_PIN: Final[LiteralString] = """
+DELETE FROM credential
+ WHERE person_id = ?1
+   AND kind = 'pin'
+"""
+
 
 class PinAnswer(Enum):
     """What a PIN opened. Not an exception: a counted failure must be committed."""
@@ -100,6 +106,12 @@ def sign_in_with_pin(
 def put_pin(tx: Transaction, person_id: UUID, secret_hash: bytes) -> None:
     """Give a new PIN, unlock the name and end whatever was signed in with the old one."""
     tx.run(PUT_CREDENTIAL, (person_id, "pin", None, secret_hash))
+    tx.run(CLOSE_SESSIONS_OF, (person_id,))
+
+
+def drop_pin(tx: Transaction, person_id: UUID) -> None:
+    """Let the old PIN open nothing from now on, and end what was signed in with it."""
+    tx.run(DROP_PIN, (person_id,))
     tx.run(CLOSE_SESSIONS_OF, (person_id,))
 
 

@@ -143,6 +143,15 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,
     "GET /box": KEEPER,
+    # orders
+    "GET /api/v1/announcements": SIGNED_IN,
+    "GET /api/v1/box/orders": KEEPER,
+    "GET /api/v1/proposals": STAFF,
+    "PUT /api/v1/proposals/{proposal_id}": STAFF,
+    "GET /box/orders": KEEPER,
+    "GET /teach/proposals": STAFF,
+    "GET /teach/proposals/new": STAFF,
+    "POST /teach/proposals": STAFF,
     # district
     "GET /api/v1/box/sync": KEEPER,
     "PUT /api/v1/box/hub-enrolment": KEEPER,

@@ -95,6 +95,7 @@ class Person(Struct, frozen=True):
     has_pin: bool
     is_locked: bool
     version: int
+    is_districts: bool
 
 
 class NamedPerson(Struct, frozen=True):

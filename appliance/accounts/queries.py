@@ -58,7 +58,7 @@ SELECT p.id, p.display_name, p.state,
                     AND r.deleted_at_ms IS NULL), '') AS roles,
        c.person_id IS NOT NULL                        AS has_pin,
        coalesce(c.failed, 0) >= ?3                    AS is_locked,
-       p.version
+       p.version, p.owner_node_id IS NOT NULL         AS is_districts
   FROM person AS p
   LEFT JOIN credential AS c
     ON c.person_id = p.id

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from appliance.assignments.faults import ChangedSince, TaskIdTaken
 from appliance.assignments.models import NewTask, Task, TaskChange
-from appliance.assignments.queries import run_taught, task_taught
+from appliance.assignments.queries import run_taught, task_of_school, task_taught
 from appliance.database.transaction import Transaction
 
 OWNS: Final = ("assessment",)
@@ -74,6 +74,14 @@ def change_task(
         return task
     tx.run(CHANGE_TASK, (task_id, *_content(changed), now_ms))
     return task_taught(tx, task_id, person_id)
+
+
+def set_due_date(tx: Transaction, task_id: UUID, due_at_ms: int | None, *, now_ms: int) -> None:
+    """Say when a task of the school is due, whoever teaches it. Raises NotFound."""
+    task = task_of_school(tx, task_id)
+    if task.due_at_ms != due_at_ms:
+        changed = msgspec.structs.replace(task, due_at_ms=due_at_ms)
+        tx.run(CHANGE_TASK, (task_id, *_content(changed), now_ms))
 
 
 def _task_sent_again(tx: Transaction, person_id: UUID, new: NewTask, task_id: UUID) -> Task:

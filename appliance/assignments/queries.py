@@ -64,6 +64,13 @@ SELECT a.id, a.course_run_id, a.title, a.instructions, a.due_at_ms, a.points_max
    AND a.deleted_at_ms IS NULL
 """
 
+ONE_TASK: Final[LiteralString] = """
+SELECT id, course_run_id, title, instructions, due_at_ms, points_max_mp, attempts_max, version
+  FROM assessment
+ WHERE id = ?1
+   AND deleted_at_ms IS NULL
+"""
+
 TASKS_OF_RUN: Final[LiteralString] = """
 SELECT id, course_run_id, title, instructions, due_at_ms, points_max_mp, attempts_max, version
   FROM assessment
@@ -80,6 +87,14 @@ def run_taught(db: Reader, run_id: UUID, person_id: UUID) -> TaskRun:
     if run is None:
         raise NotFound(f"course run {run_id}")
     return run
+
+
+def task_of_school(db: Reader, task_id: UUID) -> Task:
+    """Return any task of the school, for who may see all of them. Raises NotFound."""
+    task = db.row(Task, ONE_TASK, (task_id,))
+    if task is None:
+        raise NotFound(f"task {task_id}")
+    return task
 
 
 def task_taught(db: Reader, task_id: UUID, person_id: UUID) -> Task:

@@ -59,6 +59,7 @@ class Member(Struct, frozen=True):
     display_name: str
     has_pin: bool
     is_locked: bool
+    is_districts: bool
 
 
 class ClassTeacher(Struct, frozen=True):
@@ -74,3 +75,4 @@ class ClassPage(Struct, frozen=True, kw_only=True):
     group: ClassGroup
     members: list[Member]
     teachers: list[ClassTeacher]
+    is_districts: bool

@@ -65,7 +65,8 @@ SELECT g.id, g.name, g.grade_level,
 MEMBERS: Final[LiteralString] = """
 SELECT DISTINCT m.person_id, p.display_name,
        c.person_id IS NOT NULL      AS has_pin,
-       coalesce(c.failed, 0) >= ?3  AS is_locked
+       coalesce(c.failed, 0) >= ?3  AS is_locked,
+       p.owner_node_id IS NOT NULL  AS is_districts
   FROM class_member AS m
   JOIN person AS p
     ON p.id = m.person_id
@@ -132,7 +133,7 @@ PUPILS_OF: Final[LiteralString] = """
 SELECT DISTINCT p.id, p.display_name, p.state, 'learner' AS roles,
        c.person_id IS NOT NULL     AS has_pin,
        coalesce(c.failed, 0) >= ?3 AS is_locked,
-       p.version
+       p.version, p.owner_node_id IS NOT NULL AS is_districts
   FROM role_assignment AS r
   JOIN class_member AS m
     ON m.class_group_id = r.scope_id
@@ -162,6 +163,22 @@ SELECT 1
  WHERE m.person_id = ?1
    AND m.deleted_at_ms IS NULL
  LIMIT 1
+"""
+
+IS_MEMBER: Final[LiteralString] = """
+SELECT 1
+  FROM class_member
+ WHERE class_group_id = ?1
+   AND person_id = ?2
+   AND deleted_at_ms IS NULL
+ LIMIT 1
+"""
+
+CLASS_IS_DISTRICTS: Final[LiteralString] = """
+SELECT 1
+  FROM class_group
+ WHERE id = ?1
+   AND owner_node_id IS NOT NULL
 """
 
 
@@ -206,6 +223,7 @@ def class_page(db: Reader, actor: Actor, class_group_id: UUID) -> ClassPage:
         group=group,
         members=members(db, class_group_id),
         teachers=db.rows(ClassTeacher, TEACHERS, (class_group_id,)),
+        is_districts=db.value(CLASS_IS_DISTRICTS, (class_group_id,)) is not None,
     )
 
 
@@ -226,6 +244,11 @@ def people_looked_after(db: Reader, actor: Actor) -> list[Person]:
 def colleagues(db: Reader, school_id: UUID, class_group_id: UUID) -> list[NamedPerson]:
     """Teachers of the school who do not teach this class."""
     return db.rows(NamedPerson, COLLEAGUES, (school_id, class_group_id))
+
+
+def is_member(db: Reader, class_group_id: UUID, person_id: UUID) -> bool:
+    """Whether a pupil is in a class now."""
+    return db.value(IS_MEMBER, (class_group_id, person_id)) is not None
 
 
 def by_name(person: NamedPerson | Member | Person) -> str:

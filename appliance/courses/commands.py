@@ -7,11 +7,14 @@ from posixpath import normpath
 from typing import Final, LiteralString
 from uuid import UUID
 
+from msgspec import Struct
+
 from appliance.courses.folder import Course
 from appliance.courses.models import ImportOutcome, ImportReport
 from appliance.courses.queries import KnownVersion, course_by_code, newest_version
 from appliance.database.reader import Reader
 from appliance.database.transaction import Transaction
+from appliance.errors import NotFound
 from appliance.ids import uuid7
 
 OWNS: Final = ("course", "course_version", "module", "lesson", "section")
@@ -52,6 +55,21 @@ UPDATE course_version
    AND state = 'published'
 """
 
+COURSE_OF: Final[LiteralString] = """
+SELECT course_id AS id, state
+  FROM course_version
+ WHERE id = ?1
+   AND deleted_at_ms IS NULL
+"""
+
+PUBLISH_VERSION: Final[LiteralString] = """
+UPDATE course_version
+   SET state         = 'published',
+       version       = version + 1,
+       updated_at_ms = ?2
+ WHERE id = ?1
+"""
+
 INSERT_MODULE: Final[LiteralString] = """
 INSERT INTO module (id, course_version_id, title, rank, version, updated_at_ms)
 VALUES (?1, ?2, ?3, ?4, 1, ?5)
@@ -66,6 +84,13 @@ INSERT_SECTION: Final[LiteralString] = """
 INSERT INTO section (id, lesson_id, title, rank, body, version, updated_at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
 """
+
+
+class VersionState(Struct, frozen=True):
+    """The course of a version, and whether that version is on the shelf."""
+
+    id: UUID
+    state: str
 
 
 def foresee_import(db: Reader, school_id: UUID, course: Course) -> ImportReport:
@@ -99,6 +124,19 @@ def import_course(tx: Transaction, school_id: UUID, course: Course, *, now_ms: i
         tx.run(SUPERSEDE_VERSIONS, (course_id, newest.id, now_ms))
         _write_content(tx, newest.id, course, now_ms=now_ms)
     return _report(course, outcome=outcome, is_dry_run=False, course_id=course_id, newest=newest)
+
+
+def publish_version(tx: Transaction, version_id: UUID, *, now_ms: int) -> None:
+    """Put a version on the shelf in place of the present one; it may be an older one.
+
+    Doing it again changes nothing. Raises NotFound.
+    """
+    found = tx.row(VersionState, COURSE_OF, (version_id,))
+    if found is None:
+        raise NotFound(f"course version {version_id}")
+    if found.state != "published":
+        tx.run(PUBLISH_VERSION, (version_id, now_ms))
+    tx.run(SUPERSEDE_VERSIONS, (found.id, version_id, now_ms))
 
 
 def course_code(title: str) -> str:

@@ -37,6 +37,7 @@ SELECT id, number, content_hash, state
  LIMIT 1
 """
 
+# The school's own courses, and those the district publishes for all its schools.
 COURSE_CARDS: Final[LiteralString] = """
 SELECT c.id, c.title, c.language, v.id AS course_version_id, v.number,
        (SELECT count(*)
@@ -53,7 +54,7 @@ SELECT c.id, c.title, c.language, v.id AS course_version_id, v.number,
     ON v.course_id = c.id
    AND v.state = 'published'
    AND v.deleted_at_ms IS NULL
- WHERE c.org_id = ?1
+ WHERE (c.org_id = ?1 OR c.owner_node_id IS NOT NULL)
    AND c.deleted_at_ms IS NULL
  ORDER BY c.code, v.number DESC
  LIMIT ?2

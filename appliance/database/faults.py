@@ -7,6 +7,7 @@ DarasaError
 ├── BackupUnusable     nothing was put in place
 ├── DataDirInUse       another process holds the school's files
 ├── WriteFailed        the medium refused; nothing of the batch was kept
+├── Conflict: DistrictOwned
 ├── Busy: WriterStopped, ReportTooSlow
 └── StorageFull        (appliance.errors)
 """
@@ -15,11 +16,13 @@ from typing import Final
 
 import apsw
 
-from appliance.errors import Busy, DarasaError, StorageFull
+from appliance.errors import Busy, Conflict, DarasaError, StorageFull
 
 # After these SQLite has given up the transaction, or would at the next step: whatever was
 # in it is gone as a whole. Everything else is one statement's own affair.
 TRANSACTION_ENDING: Final = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError)
+
+OWNED_WORDS: Final = "the district owns this row"  # as the `_owned` triggers say it
 
 
 class SchemaMismatch(DarasaError):
@@ -72,6 +75,17 @@ class WriteFailed(DarasaError):
     hint = "Try again. If it happens again, the storage card may be failing: make a backup now."
 
 
+class DistrictOwned(Conflict):
+    """The row came from the district, and only the district changes it."""
+
+    code = "district-owned"
+    title = "The district owns this"
+    hint = "Write a proposal: the district decides, and its change comes down to this box."
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"a row of {table} is the district's")
+
+
 class WriterStopped(Busy):
     """The box is shutting down; the next one will take the same request."""
 
@@ -84,6 +98,14 @@ class ReportTooSlow(Busy):
     code = "report-too-slow"
     title = "This report takes too long right now"
     hint = "Ask for a shorter time span, or try again when the lesson is over."
+
+
+def district_owned(error: Exception) -> DistrictOwned | None:
+    """Recognise what the triggers on rows of another owner say."""
+    if not isinstance(error, apsw.ConstraintError):
+        return None
+    table, _, words = str(error).partition(": ")
+    return DistrictOwned(table) if words == OWNED_WORDS else None
 
 
 def in_our_words(error: apsw.Error) -> DarasaError:

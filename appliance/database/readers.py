@@ -94,6 +94,11 @@ class Readers:
 
         return await asyncio.get_running_loop().run_in_executor(self._report_lane, call)
 
+    @property
+    def data_version(self) -> int:
+        """A number that changes when somebody has written, the agent's process included."""
+        return int(self._here.pragma("data_version"))
+
     def close(self) -> None:
         """Wait for reads under way and close."""
         self._read_lane.shutdown()

@@ -22,7 +22,12 @@ from msgspec import Struct
 
 from appliance.database.checkpoint import WAL_LIMITS, Checkpointer, WalLimits
 from appliance.database.connection import MMAP_SIZE_BYTES, open_connection
-from appliance.database.faults import TRANSACTION_ENDING, WriterStopped, in_our_words
+from appliance.database.faults import (
+    TRANSACTION_ENDING,
+    WriterStopped,
+    district_owned,
+    in_our_words,
+)
 from appliance.database.transaction import Transaction
 from appliance.errors import Busy
 
@@ -235,15 +240,19 @@ class Writer:
 
 def _told(error: Exception) -> Exception:
     """Translate what callers cannot know or cannot be given."""
-    told: Exception
-    if isinstance(error, (apsw.BusyError, *TRANSACTION_ENDING)):
-        told = in_our_words(error)
-    elif isinstance(error, StopIteration):
-        told = RuntimeError("a command let StopIteration escape")  # no Future takes that
-    else:
+    told = _in_callers_words(error)
+    if told is None:
         return error
     told.__cause__ = error
     return told
+
+
+def _in_callers_words(error: Exception) -> Exception | None:
+    if isinstance(error, (apsw.BusyError, *TRANSACTION_ENDING)):
+        return in_our_words(error)
+    if isinstance(error, StopIteration):
+        return RuntimeError("a command let StopIteration escape")  # no Future takes that
+    return district_owned(error)
 
 
 def _answer(batch: list[Job], outcomes: list[Outcome]) -> None:

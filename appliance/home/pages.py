@@ -7,11 +7,13 @@ from litestar.di import NamedDependency
 from litestar.response import Template
 
 from appliance.access.models import Actor
-from appliance.clock import Clock
+from appliance.clock import Clock, clock_quality
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.enrolments.arrivals import let_person_in
 from appliance.home.queries import learner_home, teacher_home
+from appliance.orders.models import Announcement
+from appliance.orders.queries import announcements, pins_needed
 
 
 @get("/learn")
@@ -24,7 +26,8 @@ async def learner_page(
     """Show a pupil what to do next."""
     await let_person_in(readers, writer, clock, actor.person_id)
     home = await readers.read(learner_home, actor.person_id)
-    return Template("home/templates/learn.html", context={"home": home, "now_ms": clock()})
+    context = {"home": home, "announced": announced(readers, clock), "now_ms": clock()}
+    return Template("home/templates/learn.html", context=context)
 
 
 @get("/teach")
@@ -35,7 +38,18 @@ async def teacher_page(
 ) -> Template:
     """Show a teacher the classes and what waits in them."""
     home = await readers.read(teacher_home, actor.person_id)
-    return Template("home/templates/teach.html", context={"home": home, "now_ms": clock()})
+    context = {
+        "home": home,
+        "announced": announced(readers, clock),
+        "pins_needed": await readers.read(pins_needed, actor.person_id),
+        "now_ms": clock(),
+    }
+    return Template("home/templates/teach.html", context=context)
+
+
+def announced(readers: Readers, clock: Clock) -> list[Announcement]:
+    """What the district has to say now."""
+    return announcements(readers.here, now_ms=clock(), quality=clock_quality())
 
 
 ROUTES: Final = (learner_page, teacher_page)
