@@ -25,7 +25,7 @@ hold that hash was rolled back, whatever has been pushed to it since.
 """
 
 import hashlib
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -41,6 +41,7 @@ SEGMENT_RAW_BYTES_MAX: Final = 1 << 20  # what a node aims at, before compressio
 HUB_SEGMENT_BYTES_MAX: Final = 4 << 20  # as received; one row may exceed a node's aim
 HUB_SEGMENT_RAW_BYTES_MAX: Final = 32 << 20  # unpacked; refused before it is allocated
 SEGMENT_TABLES_MAX: Final = 64
+TABLE_COLUMNS_MAX: Final = 64  # the widest table has 16
 PAGE_ROWS_MAX: Final = 500  # a page is applied in one transaction on the box's card
 PAGE_RAW_BYTES_MAX: Final = 1 << 20
 EXCEPTIONS_MAX: Final = 1_000  # more are counted, not listed
@@ -55,6 +56,7 @@ Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 Lane = Annotated[int, Meta(ge=0, le=255)]
+Name = Annotated[str, Meta(min_length=1, max_length=63)]  # of a table or a column
 Cell = None | int | str | bytes
 Mode = Literal["adopt", "replace"]
 
@@ -292,12 +294,16 @@ class ChainBroken(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True, array_like=True):
-    """Rows of one table by columns; names travel along, so any release can map them."""
+    """Rows of one table by columns; names travel along, so any release can map them.
 
-    t: Annotated[str, Meta(min_length=1, max_length=63)]
-    c: list[Annotated[str, Meta(min_length=1, max_length=63)]]
-    v: list[Any]  # packed columns, see sync/core/columns.py
-    rows: Number
+    Bounded before it is read: a few KB may unpack to as many empty lists as memory holds.
+    """
+
+    t: Name
+    c: Annotated[list[Name], Meta(max_length=TABLE_COLUMNS_MAX)]
+    # Packed columns, unread: see sync/core/columns.py.
+    v: Annotated[list[msgspec.Raw], Meta(max_length=TABLE_COLUMNS_MAX)]
+    rows: Annotated[int, Meta(ge=1, le=SEGMENT_ROWS_MAX)]
 
 
 class PullPage(Struct, frozen=True, kw_only=True):
@@ -438,8 +444,11 @@ def encode(message: object) -> bytes:
 
 
 def decode(body: bytes, shape: type[T]) -> T:
-    """Read a message. Raises msgspec.DecodeError (its ValidationError included)."""
-    return msgspec.msgpack.decode(body, type=shape)
+    """Read a message. Raises msgspec.DecodeError, whatever stands in `body`."""
+    try:
+        return msgspec.msgpack.decode(body, type=shape)
+    except (RecursionError, UnicodeDecodeError) as error:  # a thousand lists in each other
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def genesis(hub_id: UUID, node_id: UUID, epoch: UUID, lane: int) -> bytes:

@@ -6,23 +6,29 @@ Each column is packed in the shortest of four forms, told apart by its first ele
     ["i", bytes]    ids, 16 bytes each, end to end
     ["d", [ints]]   the first number, then differences (instants, positions)
     ["v", [values]] anything else
+
+A body may be hostile: a few KB of it unpack to gigabytes of empty lists. So every list is
+bounded before it is read, and a value that could hold others is refused unread.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from struct import iter_unpack
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
-from sync.protocol import SEGMENT_ROWS_MAX, SEGMENT_TABLES_MAX, Block, Cell
+from sync.protocol import SEGMENT_ROWS_MAX, SEGMENT_TABLES_MAX, Block, Cell, decode
 
 ID_BYTES: Final = 16
 SAME_BYTES_MAX: Final = 64  # a long value repeated is small here and huge at the hub: refused
 INT64_MAX: Final = (1 << 63) - 1
 
 CELL_TYPES: Final = frozenset({type(None), int, str, bytes})
+# First bytes of a msgpack list or map.
+HOLDS_OTHERS: Final = frozenset((*range(0x80, 0xA0), *range(0xDC, 0xE0)))
 
 Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 
@@ -30,7 +36,7 @@ Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 class Same(Struct, frozen=True, array_like=True, tag="s", tag_field="k"):
     """One short value for every row."""
 
-    value: Any
+    value: msgspec.Raw
 
 
 class Ids(Struct, frozen=True, array_like=True, tag="i", tag_field="k"):
@@ -42,18 +48,29 @@ class Ids(Struct, frozen=True, array_like=True, tag="i", tag_field="k"):
 class Differences(Struct, frozen=True, array_like=True, tag="d", tag_field="k"):
     """The first number and what each next one adds; the sum may not leave 64 bits."""
 
-    steps: list[Int64]
+    steps: Annotated[list[Int64], Meta(max_length=SEGMENT_ROWS_MAX)]
 
 
 class Values(Struct, frozen=True, array_like=True, tag="v", tag_field="k"):
     """Each value by itself."""
 
-    values: list[Any]
+    values: msgspec.Raw
 
 
 Column = Same | Ids | Differences | Values
+Body: TypeAlias = Annotated[list[Block], Meta(max_length=SEGMENT_TABLES_MAX)]
+
+# msgspec knows no union of str and bytes, so a column is read as the one or the other.
+Texts: TypeAlias = Annotated[list[int | str | None], Meta(max_length=SEGMENT_ROWS_MAX)]
+Blobs: TypeAlias = Annotated[list[int | bytes | None], Meta(max_length=SEGMENT_ROWS_MAX)]
+Unread: TypeAlias = Annotated[list[msgspec.Raw], Meta(max_length=SEGMENT_ROWS_MAX)]
 
 _encoder: Final = msgspec.msgpack.Encoder()
+_column: Final = msgspec.msgpack.Decoder(Column)
+_texts: Final = msgspec.msgpack.Decoder(Texts)
+_blobs: Final = msgspec.msgpack.Decoder(Blobs)
+_unread: Final = msgspec.msgpack.Decoder(Unread)
+_cell: Final = msgspec.msgpack.Decoder()
 
 
 class BlockCorrupt(ValueError):
@@ -71,7 +88,7 @@ class Rows(Struct, frozen=True):
 def pack(rows: Rows) -> Block:
     """Turn rows into a block."""
     columns = zip(*rows.rows, strict=True)
-    packed = [pack_column(column) for column in columns]
+    packed = [raw(pack_column(column)) for column in columns]
     return Block(t=rows.table, c=list(rows.columns), v=packed, rows=len(rows.rows))
 
 
@@ -79,12 +96,17 @@ def pack_column(column: Sequence[Cell]) -> Column:
     """Choose the form of one column."""
     first = column[0]
     if column.count(first) == len(column) and is_short(first):
-        return Same(first)
+        return Same(raw(first))
     if all(isinstance(value, bytes) and len(value) == ID_BYTES for value in column):
         return Ids(b"".join(column))  # type: ignore[arg-type]  # looked at in the line above
     if all(isinstance(value, int) for value in column):
         return differences(column)  # type: ignore[arg-type]  # looked at in the line above
-    return Values(list(column))
+    return Values(raw(column))
+
+
+def raw(value: object) -> msgspec.Raw:
+    """Bytes of one value, to stand unread in another message."""
+    return msgspec.Raw(_encoder.encode(value))
 
 
 def differences(column: Sequence[int]) -> Column:
@@ -92,7 +114,7 @@ def differences(column: Sequence[int]) -> Column:
     steps = [column[0], *(after - before for before, after in pairwise(column))]
     if all(is_int64(step) for step in steps):
         return Differences(steps)
-    return Values(list(column))
+    return Values(raw(column))
 
 
 def is_int64(number: int) -> bool:
@@ -107,15 +129,12 @@ def is_short(value: Cell) -> bool:
 
 def unpack(block: Block) -> Rows:
     """Turn a block into rows. Raises BlockCorrupt, never returns a part."""
-    if block.rows > SEGMENT_ROWS_MAX:
-        raise BlockCorrupt(f"{block.t}: {block.rows} rows")
     if len(block.c) != len(block.v) or len(set(block.c)) != len(block.c) or not block.c:
         raise BlockCorrupt(f"{block.t}: columns and their names differ")
     try:
-        packed = msgspec.convert(block.v, list[Column])
-    except msgspec.ValidationError as error:
+        columns = [unpack_column(_column.decode(column), block) for column in block.v]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BlockCorrupt(f"{block.t}: {error}") from error
-    columns = [unpack_column(column, block) for column in packed]
     return Rows(block.t, tuple(block.c), list(zip(*columns, strict=True)))
 
 
@@ -127,7 +146,7 @@ def unpack_column(column: Column, block: Block) -> Sequence[Cell]:
     if isinstance(column, Ids):  # cut from bytes just now
         return values
     types = set(map(type, values[:1] if isinstance(column, Same) else values))
-    if not types <= CELL_TYPES:  # msgspec knows no union of str and bytes
+    if not types <= CELL_TYPES:
         raise BlockCorrupt(f"{block.t}: a value that is no number, text or bytes")
     if int in types and not are_int64(values):
         raise BlockCorrupt(f"{block.t}: a number leaves 64 bits")
@@ -143,7 +162,8 @@ def are_int64(values: Sequence[Any]) -> bool:
 def spread(column: Column, block: Block) -> Sequence[Any]:
     """Undo the form of a column; the values are not looked at yet."""
     match column:
-        case Same(value=value):
+        case Same(value=packed):
+            (value,) = each_cell([packed], block)
             if not is_short(value):
                 raise BlockCorrupt(f"{block.t}: a long value for all rows")
             return [value] * block.rows
@@ -151,8 +171,23 @@ def spread(column: Column, block: Block) -> Sequence[Any]:
             return ids(joined, block)
         case Differences(steps=steps):
             return list(accumulate(steps))
-        case Values(values=values):
-            return values
+        case Values(values=packed):
+            return each_value(packed, block)
+
+
+def each_value(packed: msgspec.Raw, block: Block) -> Sequence[Any]:
+    """Read a column of texts, or of bytes; one that has both, and is poison, cell by cell."""
+    for decoder in (_texts, _blobs):
+        with suppress(msgspec.ValidationError):
+            return decoder.decode(packed)
+    return each_cell(_unread.decode(packed), block)
+
+
+def each_cell(packed: Sequence[msgspec.Raw], block: Block) -> list[Any]:
+    """Read cells; one that holds others is not even begun."""
+    if any(memoryview(cell)[0] in HOLDS_OTHERS for cell in packed):
+        raise BlockCorrupt(f"{block.t}: a value that is no number, text or bytes")
+    return [_cell.decode(cell) for cell in packed]
 
 
 def ids(joined: bytes, block: Block) -> list[bytes]:
@@ -167,12 +202,12 @@ def pack_body(tables: Sequence[Rows]) -> bytes:
     return _encoder.encode([pack(rows) for rows in tables])
 
 
-def unpack_body(raw: bytes) -> list[Rows]:
+def unpack_body(packed: bytes) -> list[Rows]:
     """Read a body. Raises BlockCorrupt."""
     try:
-        blocks = msgspec.msgpack.decode(raw, type=list[Block])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        blocks = decode(packed, Body)
+    except msgspec.DecodeError as error:
         raise BlockCorrupt(f"the body is not readable: {error}") from error
-    if len(blocks) > SEGMENT_TABLES_MAX:
-        raise BlockCorrupt(f"{len(blocks)} blocks")
+    if sum(block.rows for block in blocks) > SEGMENT_ROWS_MAX:
+        raise BlockCorrupt(f"more than {SEGMENT_ROWS_MAX} rows")
     return [unpack(block) for block in blocks]
