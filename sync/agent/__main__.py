@@ -8,14 +8,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from appliance.clock import system_clock
+from appliance.clock import clock_quality, system_clock
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
@@ -23,12 +24,17 @@ from appliance.database.migrate import require_schema, schema_version
 from appliance.errors import DarasaError
 from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
 from appliance.settings import Settings, load_settings
-from sync.agent import enrolment, status
+from sync.agent import answers, enrolment, status, stick
 from sync.agent.agent import Agent, Seams, hardware_name, pause
+from sync.agent.faults import StickTrouble
+from sync.agent.keys import read_node_key
+from sync.agent.sealing import Stamp
+from sync.stick import Stick, StickFailed
 
 logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
+NOTHING_NEW: Final = 3  # of import: the stick can go back to the district as it is
 AGENT_LOCK: Final = "agent.lock"
 WAIT_FOR_BOX_S: Final = 1.0
 
@@ -76,6 +82,52 @@ def _enrol(settings: Settings, told: argparse.Namespace) -> int:
         print("The running agent has been told; `darasa-agent status` shows the outcome.")
         return 0
     return _status(settings, told)
+
+
+def _export(settings: Settings, told: argparse.Namespace) -> int:
+    with _carrying(settings, told.folder) as (tools, folder):
+        sent = stick.export_stick(tools, folder, _stamp(settings))
+    for line in stick.words_of(sent):
+        print(line)
+    return 0
+
+
+def _import(settings: Settings, told: argparse.Namespace) -> int:
+    with _carrying(settings, told.folder) as (tools, folder):
+        found = answers.import_stick(tools, folder, now_ms=system_clock())
+    for each in found:
+        print(f"{each.name}: {each.words}")
+    if not found:
+        print("There is no answer for this box on the stick.")
+    return 0 if any(each.is_news for each in found) else NOTHING_NEW
+
+
+@contextmanager
+def _carrying(settings: Settings, folder: Path) -> Iterator[tuple[stick.Tools, Stick]]:
+    """Open the database and the stick; an agent may run meanwhile, two are never started."""
+    require_schema(settings.database)
+    with ExitStack() as opened:
+        try:
+            opened.enter_context(_alone(settings.data_dir))
+            is_alone = True
+        except DataDirInUse:
+            is_alone = False
+        opened.enter_context(shared_lock(settings.data_dir))
+        db = opened.enter_context(closing(AgentDatabase(settings.database)))
+        tools = stick.Tools(db, read_node_key(settings.keys), is_alone, partial(print, flush=True))
+        try:
+            yield tools, stick.open_stick(folder, settings.data_dir, tools.say)
+        except StickFailed as error:
+            raise StickTrouble(str(error)) from error
+
+
+def _stamp(settings: Settings) -> Stamp:
+    return Stamp(
+        now_ms=system_clock(),
+        clock_quality=clock_quality(),
+        schema_version=schema_version(settings.database),
+        app_version=version("darasa"),
+    )
 
 
 async def _try_once(settings: Settings) -> None:
@@ -148,6 +200,13 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("url", help="the hub's address, https://…")
     enrol.add_argument("token", help="the token the district gave you")
     enrol.set_defaults(command=_enrol)
+    for name, call, words in (
+        ("export", _export, "put what waits on a stick, locked for the district"),
+        ("import", _import, "take in the district's answers from a stick"),
+    ):
+        carry = commands.add_parser(name, help=words, description=words)
+        carry.add_argument("folder", type=Path, metavar="DIR", help="where the stick is mounted")
+        carry.set_defaults(command=call)
     return parser
 
 

@@ -6,6 +6,8 @@ DarasaError
 ├── Refused           the hub understood and said no; its own code and words are kept
 ├── HubUntrusted      an answer that the pinned key did not sign
 ├── HubTooNew         the hub sends what this release does not know
+├── NotJoined         a stick is wanted before there is a district to carry it to
+├── StickTrouble      the stick is full, closed, pulled out or not there
 └── KeyMissing        this box has lost the key it enrolled with
 """
 
@@ -64,6 +66,24 @@ class HubTooNew(DarasaError):
     status = 502
     title = "The district runs a newer release"
     hint = "Update this box; its own work goes on meanwhile."
+
+
+class NotJoined(DarasaError):
+    """Nothing is sealed before a box has a district: segments are locked with its key."""
+
+    code = "not-joined"
+    status = 409
+    title = "This box has not joined a district"
+    hint = "Join once over the net (`darasa-agent enrol`); from then on sticks are enough."
+
+
+class StickTrouble(DarasaError):
+    """The stick did not take or give what it should."""
+
+    code = "stick-trouble"
+    status = 507
+    title = "The stick did not work"
+    hint = "Nothing on the box is lost. Mount the stick, or take another, and do it again."
 
 
 class KeyMissing(DarasaError):
