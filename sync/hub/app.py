@@ -46,6 +46,7 @@ from sync.hub.identity import require_identity
 from sync.hub.intake import routes as intake_routes
 from sync.hub.intake.gate import Gate
 from sync.hub.intake.nodes import Challenges, NodeClaim
+from sync.hub.intake.placing import catch_up
 from sync.hub.keys import claim_code, load_key
 from sync.hub.migrate import require_schema
 from sync.hub.policy import enforce_policy, require_complete_policy
@@ -112,6 +113,8 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
             who = await require_identity(link, key, now_ms=clock())
         if who.district_id is None:
             claim_code(settings.claim_file)
+        else:
+            await catch_up(pools, who.district_id, clock)
         hasher = stack.enter_context(closing(PasswordHasher()))
         app.state.challenges = Challenges(key)
         app.state.hub = Hub(

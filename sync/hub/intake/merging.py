@@ -23,17 +23,21 @@ from sync.registry import Table
 
 REASON_CHARS_MAX: Final = 200  # what PostgreSQL says may quote a whole row
 
+# The same image again, under whatever reason it has now, makes no second copy.
 KEEP_ASIDE: Final[LiteralString] = """
+WITH known AS (
+     UPDATE sync_quarantine
+        SET reason = $10
+      WHERE school_id = $1
+        AND tbl       = $7
+        AND pk IS NOT DISTINCT FROM $8
+        AND image     = $9
+        AND resolved_at_ms IS NULL
+  RETURNING id)
 INSERT INTO sync_quarantine (school_id, id, node_id, epoch, lane, n, tbl, pk, image, reason,
                              first_at_ms)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
- WHERE NOT EXISTS (SELECT 1
-                     FROM sync_quarantine AS q
-                    WHERE q.school_id = $1
-                      AND q.tbl       = $7
-                      AND q.pk IS NOT DISTINCT FROM $8
-                      AND q.image     = $9
-                      AND q.resolved_at_ms IS NULL)
+ WHERE NOT EXISTS (SELECT FROM known)
 """
 
 HAS_ROWS_ASIDE: Final[LiteralString] = """

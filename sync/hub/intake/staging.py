@@ -165,10 +165,11 @@ def _misfits(kind: ColumnType, values: Sequence[Cell]) -> list[int]:
     types = set(map(type, values)) - {type(None)}
     if types <= {expected} and (kind != "id" or _id_lengths(values) <= {ID_BYTES}):
         return []
-    return [at for at, value in enumerate(values) if value is not None and not _fits(kind, value)]
+    return [at for at, value in enumerate(values) if value is not None and not fits(kind, value)]
 
 
-def _fits(kind: ColumnType, value: Cell) -> bool:
+def fits(kind: ColumnType, value: Cell) -> bool:
+    """Whether a value is what a column holds; NULL is left to the column's own rules."""
     if type(value) is not CELL_TYPE[kind]:
         return False
     return kind != "id" or (isinstance(value, bytes) and len(value) == ID_BYTES)
