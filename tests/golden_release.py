@@ -22,7 +22,7 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate, schema_version
 from appliance.database.writer import Writer
 from appliance.settings import Settings
-from sync.agent.sealing import Stamp, seal_rows
+from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.store import identity, open_streams, streams
 from sync.core.segment import read_segment
 from sync.hub.app import create_app as create_hub
@@ -139,7 +139,7 @@ def seal_everything(path, key):
             open_streams(tx, identity(db))
         stamp = Stamp(NOW_MS, 3, schema_version(path), version("darasa"))
         for lane in range(len(streams(db, identity(db).epoch))):
-            while seal_rows(db, *here(db, lane), key, stamp, SEGMENT_BYTES):
+            while seal_rows(db, *here(db, lane), key, stamp, Share(SEGMENT_BYTES)):
                 pass
         return [payload for (payload,) in db.tuples(PAYLOADS)]
     finally:

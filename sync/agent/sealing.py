@@ -22,17 +22,17 @@ from nacl.signing import SigningKey
 from appliance.database.agent import AgentDatabase
 from appliance.database.transaction import Transaction
 from sync.agent.rows import Row, read_row, values_size
-from sync.agent.store import Identity, Stream
+from sync.agent.store import RANK_MAX, Identity, Stream
 from sync.core.columns import Rows
 from sync.core.segment import Sealed, pack_rows, seal
 from sync.merge import order_of
-from sync.protocol import SEGMENT_ROWS_MAX, SegmentHeader
+from sync.protocol import SEGMENT_RAW_BYTES_MAX, SEGMENT_ROWS_MAX, SegmentHeader
 from sync.registry import TABLE_NUMBERED, Table
 
 READ_WAITING: Final[LiteralString] = """
 SELECT tbl, pk, seq
   FROM sync_dirty
- WHERE lane = ?1
+ WHERE lane = ?1 AND rank <= ?3
  ORDER BY rank, day DESC, seq
  LIMIT ?2
 """
@@ -81,6 +81,13 @@ class Stamp(Struct, frozen=True):
     app_version: str
 
 
+class Share(Struct, frozen=True):
+    """How much one segment may carry: bytes before compression, and up to which rank."""
+
+    size_max: int = SEGMENT_RAW_BYTES_MAX
+    rank_max: int = RANK_MAX
+
+
 class Mark(Struct, frozen=True):
     """One line of sync_dirty."""
 
@@ -106,15 +113,15 @@ class Batch(Struct, frozen=True):
 
 
 def seal_rows(
-    db: AgentDatabase, me: Identity, stream: Stream, key: SigningKey, stamp: Stamp, size_max: int
+    db: AgentDatabase, me: Identity, stream: Stream, key: SigningKey, stamp: Stamp, share: Share
 ) -> int:
-    """Seal waiting rows of one lane up to about `size_max` bytes; return how many.
+    """Seal waiting rows of one lane; return how many.
 
     None when an export sealed at the same moment: the number is taken, nothing is lost, and
     whoever asks again finds what still waits.
     """
     with db.snapshot():
-        batch = read_batch(db, stream.lane, size_max)
+        batch = read_batch(db, stream.lane, share)
     sealed = make_segment(me, stream, key, stamp, batch) if batch.count else None
     if sealed is not None:
         with db.changing() as tx:
@@ -127,9 +134,9 @@ def seal_rows(
     return batch.count
 
 
-def read_batch(db: AgentDatabase, lane: int, size_max: int) -> Batch:
+def read_batch(db: AgentDatabase, lane: int, share: Share) -> Batch:
     """Read marks in the order of sealing, and their rows, until the segment is full."""
-    marks = db.rows(Mark, READ_WAITING, (lane, SEGMENT_ROWS_MAX))
+    marks = db.rows(Mark, READ_WAITING, (lane, SEGMENT_ROWS_MAX, share.rank_max))
     taken: list[Mark] = []
     rows: defaultdict[int, list[Row]] = defaultdict(list)
     versions = {}
@@ -138,7 +145,7 @@ def read_batch(db: AgentDatabase, lane: int, size_max: int) -> Batch:
         table = TABLE_NUMBERED[mark.tbl]
         row = read_row(db, table, mark.pk)
         size += 0 if row is None else values_size(row)
-        if taken and size > size_max:
+        if taken and size > share.size_max:
             break
         taken.append(mark)
         if row is None:

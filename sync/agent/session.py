@@ -18,7 +18,7 @@ from appliance.database.agent import AgentDatabase
 from sync.agent import store
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import apply_page, begin_epoch, mark_next
-from sync.agent.sealing import Stamp, seal_rows
+from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.store import Identity
 from sync.core.node import (
     BeginEpoch,
@@ -103,6 +103,8 @@ class Session:
         self._incarnation: UUID | None = None
         self._nonce = b""
         self.forked: Fork | None = None
+        self.hub_time_ms: int | None = None  # as the last hello said
+        self.rank_max = store.RANK_MAX  # what may be sealed now
 
     def forget(self) -> None:
         """Contact was lost or the hub said something unexpected: begin with hello again."""
@@ -139,7 +141,8 @@ class Session:
                 mark_next(self._db, me, now_ms=stamp.now_ms)
             case SealRows(lane=lane):
                 stream = store.streams(self._db, me.epoch)[lane]
-                seal_rows(self._db, me, stream, self._key, stamp, size_max)
+                share = Share(size_max, self.rank_max)
+                seal_rows(self._db, me, stream, self._key, stamp, share)
 
     def _me(self) -> Identity:
         me = store.identity(self._db)
@@ -152,7 +155,7 @@ class Session:
             heard=self._heard,
             has_rows_to_mark=me.remark_tbl is not None,
             recovery_due=me.recovery_due,
-            lanes=store.lane_views(self._db, me.epoch),
+            lanes=store.lane_views(self._db, me.epoch, self.rank_max),
         )
 
     def question(self, stamp: Stamp) -> HelloRequest:
@@ -212,6 +215,7 @@ class Session:
                 if answer.receipt is not None:
                     store.keep_receipt(tx, answer.receipt, self._open_receipt(me, answer.receipt))
         self._incarnation = answer.incarnation
+        self.hub_time_ms = answer.hub_time_ms
         self._heard = Heard(fork, answer.pull)
 
     def take_segment_answer(self, sent: Send, answer: SegmentAnswer) -> None:

@@ -19,7 +19,7 @@ from appliance.ids import uuid7
 from sync.agent import store
 from sync.agent.faults import NotJoined
 from sync.agent.recovery import mark_next
-from sync.agent.sealing import Stamp, seal_rows
+from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.session import Chance, Session
 from sync.agent.store import Identity
 from sync.core.bundle import (
@@ -34,7 +34,6 @@ from sync.core.bundle import (
     write_manifest,
 )
 from sync.core.node import Heard, MarkRows, SealRows, Step, View, next_step
-from sync.protocol import SEGMENT_RAW_BYTES_MAX
 from sync.stick import Stick
 
 Say = Callable[[str], None]
@@ -140,7 +139,7 @@ def seal_waiting(tools: Tools, stamp: Stamp) -> None:
                 mark_next(tools.db, me, now_ms=stamp.now_ms)
             case SealRows(lane=lane):
                 stream = store.streams(tools.db, me.epoch)[lane]
-                seal_rows(tools.db, me, stream, tools.key, stamp, SEGMENT_RAW_BYTES_MAX)
+                seal_rows(tools.db, me, stream, tools.key, stamp, Share())
             case _:
                 return
 

@@ -23,6 +23,8 @@ from sync.protocol import (
     genesis,
 )
 
+RANK_MAX: Final = 2  # sync_dirty.rank: 0 hand-ins and marks, 1 facts, 2 the rest
+
 READ_IDENTITY: Final[LiteralString] = """
 SELECT node_id, school_id, epoch, hub_id, hub_key, hub_url, incarnation, recovery_due,
        remark_tbl, remark_pk, self_cursor, receipt, receipt_no
@@ -38,7 +40,8 @@ SELECT s.lane, s.cur_n, s.cur_hash, s.trimmed_n, s.received_n, s.applied_n
 
 READ_LANES: Final[LiteralString] = """
 SELECT s.lane, s.cur_n, s.received_n,
-       EXISTS (SELECT 1 FROM sync_dirty AS d WHERE d.lane = s.lane) AS has_waiting
+       EXISTS (SELECT 1 FROM sync_dirty AS d
+                WHERE d.lane = s.lane AND d.rank <= ?2) AS has_waiting
   FROM sync_stream AS s
  WHERE s.epoch = ?1
  ORDER BY s.lane
@@ -154,9 +157,9 @@ def streams(db: Reader, epoch: UUID) -> list[Stream]:
     return db.rows(Stream, READ_STREAMS, (epoch,))
 
 
-def lane_views(db: Reader, epoch: UUID) -> list[LaneView]:
-    """What the next step depends on, lane by lane."""
-    return db.rows(LaneView, READ_LANES, (epoch,))
+def lane_views(db: Reader, epoch: UUID, rank_max: int = RANK_MAX) -> list[LaneView]:
+    """What the next step depends on, lane by lane; rows of a later rank do not wait."""
+    return db.rows(LaneView, READ_LANES, (epoch, rank_max))
 
 
 def own_hash(db: Reader, me: Identity, lane: int, n: int) -> bytes | None:
