@@ -10,7 +10,7 @@ EDITS_MAX: Final = 1 << 31  # one edit every 2 s for a hundred years
 # No NUL: PostgreSQL's text cannot hold it, and a row the hub refuses is a row not safe.
 Body = Annotated[str, Meta(pattern=r"^[^\x00]*$", description="Plain text.")]
 EditNo = Annotated[int, Meta(ge=1, lt=EDITS_MAX)]
-CustodyLevel = Literal["box", "district", "district_conflict"]
+CustodyLevel = Literal["box", "district", "district_backup", "district_conflict"]
 
 
 class DraftEdit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
