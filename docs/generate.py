@@ -173,7 +173,7 @@ def tables() -> str:
     travelling = (
         (
             f"`{table.name}`",
-            writer[table.name],
+            writer.get(table.name, "agent"),
             "fact" if table.is_fact else "row",
             table.rank,
             table.privacy,

@@ -262,8 +262,15 @@ STATE = {
     "enrolment": "active",
     "submission": "submitted",
     "grade": "provisional",
+    "command_result": "applied",
+    "proposal_decision": "accepted",
 }
-KIND = {"org_unit": "school", "assessment": "assignment"}
+KIND = {
+    "org_unit": "school",
+    "assessment": "assignment",
+    "command": "create_person",
+    "proposal": "other",
+}
 
 
 def values(table_name: str, school_id: UUID | None = None, **given) -> tuple:

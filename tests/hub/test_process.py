@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from demo.processes import free_port
+from sync.hub.migrate import MIGRATIONS, migrations_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres, pytest.mark.system]
 
@@ -50,7 +51,8 @@ def until_up(process, port):
 
 async def test_it_migrates_serves_shows_its_code_and_stops(empty_dsn, environment):
     environment["DARASA_HUB_DSN"] = empty_dsn
-    assert command(environment, "migrate").stdout == "applied 0001 hub\n"
+    applied = [f"applied {each.number:04} {each.name}\n" for each in migrations_in(MIGRATIONS)]
+    assert command(environment, "migrate").stdout == "".join(applied)
     assert command(environment, "migrate").stdout == "nothing to do\n"
     assert "no claim code" in command(environment, "claim-code").stdout
     process = serve(environment)
