@@ -9,14 +9,12 @@ SELECT v.id AS revision_id, v.submission_id, v.person_id, s.assessment_id, a.tit
        s.attempt_no, v.rev, v.content_hash, v.saved_at_ms, a.due_at_ms, s.clock_quality,
        CASE WHEN x.reason IS NOT NULL AND x.reason <> 'conflict' THEN 'box'
             WHEN x.reason = 'conflict'                           THEN 'district_conflict'
-            WHEN d.pk IS NOT NULL
-              OR c.n > t.applied_n
-              OR c.n IS NULL
-              OR unlisted.pk IS NOT NULL
-              OR t.incarnation IS NULL
-              OR t.incarnation <> i.incarnation                  THEN 'box'
-            WHEN c.n <= t.backed_up_n                            THEN 'district_backup'
-            ELSE 'district'
+            WHEN d.pk IS NULL
+             AND unlisted.pk IS NULL
+             AND c.n <= t.applied_n
+             AND t.incarnation = i.incarnation
+            THEN CASE WHEN c.n <= t.backed_up_n THEN 'district_backup' ELSE 'district' END
+            ELSE 'box'
        END AS custody_level,
        i.contact_at_ms
   FROM submission_revision AS v

@@ -51,6 +51,14 @@ def test_an_applied_segment_is_at_the_district_as_of_the_last_contact(db, write,
     assert (custody.level, custody.as_of_ms) == ("district", CONTACT_MS)
 
 
+def test_what_a_verified_backup_of_the_hub_holds_is_said_so(db, write, school, revision):
+    write(sealed, revision)
+    write(change("UPDATE sync_stream SET backed_up_n = 6"))
+    assert own_receipt(db, revision, school.amina).custody.level == "district"
+    write(change("UPDATE sync_stream SET backed_up_n = 7"))
+    assert own_receipt(db, revision, school.amina).custody.level == "district_backup"
+
+
 @pytest.mark.parametrize(
     ("why", "undo"),
     [
@@ -70,6 +78,7 @@ def test_an_applied_segment_is_at_the_district_as_of_the_last_contact(db, write,
 )
 def test_the_line_withdraws_when(db, write, school, revision, why, undo):
     write(sealed, revision)
+    write(change("UPDATE sync_stream SET backed_up_n = 7"))
     write(undo)
     assert own_receipt(db, revision, school.amina).custody.level == "box", why
 

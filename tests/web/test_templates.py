@@ -29,7 +29,14 @@ def test_an_unknown_variable_is_an_error_and_not_an_empty_page(show):
 
 
 @pytest.mark.parametrize(
-    ("level", "reached"), [("phone", 1), ("box", 2), ("district", 3), ("district_conflict", 3)]
+    ("level", "reached"),
+    [
+        ("phone", 1),
+        ("box", 2),
+        ("district", 3),
+        ("district_backup", 3),
+        ("district_conflict", 3),
+    ],
 )
 def test_the_custody_line_claims_no_more_than_its_level(show, level, reached):
     line = show("{{ custody(level) }}", level=level)
