@@ -1,7 +1,7 @@
 -- What the last comparison with the district found, and who has looked at two versions of a row.
 
--- One line for each table that was compared. `change_no` counts the district's changes of this
--- school: everything up to there was looked at. Rows are the school's own.
+-- One line for each table that was compared; rows are the school's own. `agreed_no` counts the
+-- district's changes of this school: up to there, both said the same when they last agreed.
 CREATE TABLE sync_check (
     tbl           INTEGER NOT NULL PRIMARY KEY,
     rows          INTEGER NOT NULL,
@@ -9,8 +9,9 @@ CREATE TABLE sync_check (
     repaired      INTEGER NOT NULL,
     -- Different for a reason that is shown elsewhere: it waits, or the district put it aside.
     explained     INTEGER NOT NULL,
-    change_no     INTEGER NOT NULL,
-    checked_at_ms INTEGER NOT NULL
+    looked_at_ms  INTEGER NOT NULL,
+    agreed_at_ms  INTEGER,
+    agreed_no     INTEGER
 ) STRICT;
 
 -- 1: somebody asked, the log's lineage was left, or nothing was ever compared.
