@@ -23,7 +23,8 @@ from appliance.database.integrity import foreign_key_check
 from appliance.errors import Busy, DarasaError, StorageFull
 from appliance.ids import uuid7
 from appliance.settings import Settings
-from sync.agent import enrolment, retention, store
+from sync.agent import enrolment, retention, store, verifying
+from sync.agent.comparing import Comparison
 from sync.agent.faults import HubBusy, Refused, Unreachable
 from sync.agent.keys import read_node_key
 from sync.agent.link import Link, Pass, enrol, open_client
@@ -124,12 +125,28 @@ class Agent:
             rows += await self._carry(session, link, request)
             segments += isinstance(request, Send)
             await asyncio.sleep(0)  # let the watchdog's beat in between two steps
+        await self._compare(session, link)
         if session.forked is not None:
             logger.warning("new epoch reason=%s", session.forked)
         if owed or session.forked is not None:
             self._look_for_dangling()
         retention.trim(self._db, now_ms=self._seams.clock())
         return Round(segments, rows)
+
+    async def _compare(self, session: Session, link: Link) -> None:
+        """Once a week, and when asked: hold everything against the district's copy."""
+        clock = self._seams.clock
+        if not verifying.is_due(self._db, now_ms=clock()):
+            return
+
+        async def push() -> None:
+            while request := session.next_request(self._stamp(), self._pace.size_bytes):
+                await self._carry(session, link, request)
+
+        try:
+            await Comparison(self._db, link, clock, push).run()
+        except Refused as error:  # an older hub compares nothing; the work goes on
+            logger.warning("not verified code=%s reason=%s", error.code, error.reason)
 
     async def _carry(self, session: Session, link: Link, request: Request) -> int:
         """Bring one request to the hub and its answer back; return rows fetched."""

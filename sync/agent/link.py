@@ -108,7 +108,15 @@ class Link:
     async def fetch(self, request: Fetch) -> PullPage:
         """Get a page."""
         path = f"/sync/v1/pull?epoch={request.epoch}&cursor={request.cursor}&limit={request.limit}"
-        return _read(await self._call("GET", path, b""), PullPage)
+        return await self.get(path, PullPage)
+
+    async def get(self, path: str, shape: type[T]) -> T:
+        """Get any message."""
+        return _read(await self._call("GET", path, b""), shape)
+
+    async def post(self, path: str, message: object, shape: type[T]) -> T:
+        """Post one message and read another."""
+        return _read(await self._call("POST", path, encode(message)), shape)
 
     async def _call(
         self, method: str, path: str, body: bytes, content_type: str = CONTENT_TYPE
