@@ -32,6 +32,7 @@ UPDATE sync_identity
    SET epoch        = ?1,
        incarnation  = ?2,
        recovery_due = 1,
+       check_due    = 1,
        self_cursor  = 0,
        remark_tbl   = ?3,
        remark_pk    = x'',
