@@ -5,12 +5,13 @@ answer. What is acknowledged is committed, with the raw segment beside the rows.
 """
 
 import asyncio
+import logging
 from typing import Final, LiteralString
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from appliance.errors import Invalid, TooLarge
+from appliance.errors import DarasaError, Invalid, TooLarge
 from sync.core.hub import Arrival, Position, judge_segment
 from sync.core.segment import (
     Segment,
@@ -25,12 +26,15 @@ from sync.core.segment import (
 from sync.hub.database import Link, row, scoped
 from sync.hub.faults import BadSignature, ChainBroken, CorruptSegment, WrongSchool
 from sync.hub.identity import Identity, identity
+from sync.hub.intake.holding import let_go, next_held, stream_of
 from sync.hub.intake.merging import Merging, Tally, merge_segment
 from sync.hub.intake.nodes import Node, NodeClaim, node_of
 from sync.hub.intake.receipts import SchoolLog, lock_school, sign_receipt, subject_of
 from sync.hub.intake.staging import Sorted, sort_rows
 from sync.hub.running import Hub
 from sync.protocol import SegmentAnswer, StreamPosition, genesis, next_log_hash
+
+logger = logging.getLogger(__name__)
 
 POSITION: Final[LiteralString] = """
 SELECT s.lane, s.received_n, s.received_hash, s.applied_n, coalesce(b.n, 0) AS backed_up_n
@@ -115,17 +119,46 @@ class Address(Struct, frozen=True):
 async def accept_segment(
     hub: Hub, claim: NodeClaim, address: Address, payload: bytes
 ) -> SegmentAnswer:
-    """Keep and merge a segment.
+    """Keep and merge a segment, and what had come before its turn and continues it.
 
     Raises CorruptSegment, TooLarge, BadSignature, WrongSchool, ChainBroken.
     """
+    answer, waiting = await _accept(hub, claim, address, payload)
+    return await go_on(hub, claim, waiting) or answer
+
+
+async def go_on(hub: Hub, claim: NodeClaim, waiting: bytes | None) -> SegmentAnswer | None:
+    """Take in what has been waiting; None when there was nothing.
+
+    One that cannot be taken in goes on waiting: the box is told where the stream ends.
+    """
+    answer = None
+    while waiting is not None:
+        header = _read(waiting).header
+        address = Address(header.node_id, header.epoch, header.lane, header.n)
+        try:
+            answer, waiting = await _accept(hub, claim, address, waiting)
+        except DarasaError as error:
+            logger.warning("held segment refused n=%d code=%s", header.n, error.code)
+            break
+        answer = structs.replace(answer, has_exceptions=True)  # hello says which, of them all
+    if answer is not None:
+        async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+            await let_go(link, claim.school_id, now_ms=hub.clock())
+    return answer
+
+
+async def _accept(
+    hub: Hub, claim: NodeClaim, address: Address, payload: bytes
+) -> tuple[SegmentAnswer, bytes | None]:
     segment = _read(payload)
     _require_own(segment, claim, address)
     async with hub.gate.lane(), scoped(hub.pools.ingest, school_id=claim.school_id) as link:
         node = await node_of(link, claim)
         who = await identity(link)
         blocks = await asyncio.to_thread(_open, segment, node, who)
-        return await _place(hub, link, who, segment, blocks, payload)
+        answer = await _place(hub, link, who, segment, blocks, payload)
+        return answer, await next_held(link, stream_of(segment), answer)
 
 
 def _read(payload: bytes) -> Segment:
