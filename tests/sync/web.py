@@ -22,6 +22,7 @@ from sync.protocol import (
     sign_in_message,
 )
 from tests.simulation.hub import Broken, Hub
+from tests.sync import digesting
 
 NOW_MS = 1_760_000_000_000
 
@@ -69,6 +70,12 @@ class Web:
                 node = list(self.hub.node_keys)[-1]
                 epoch, cursor = UUID(query["epoch"]), int(query["cursor"])
                 return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
+            case _, [*parts]:
+                school_id, _ = self.hub.node_keys[list(self.hub.node_keys)[-1]]
+                query = request.url.params
+                found = digesting.answer(self.hub, school_id, parts, query, body)
+                if found is not None:
+                    return told(found)
         raise AssertionError(request)
 
     def enrol(self, asked):
