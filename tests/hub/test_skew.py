@@ -6,7 +6,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from sync.core.columns import Rows
+from sync.core.columns import Rows, unpack
 from sync.hub.app import create_app
 from sync.hub.intake.statements import statements
 from sync.merge import row_hash
@@ -217,3 +217,30 @@ async def test_parked_rows_of_one_school_never_reach_another(district, see, rest
     await restart()
     found = {(row["school_id"], row["name"]) for row in await see.fetch("TABLE badge")}
     assert found == {(school.school_id, school.name) for school in schools}
+
+
+async def test_what_a_newer_box_sent_comes_back_to_it_whole(box):
+    one, two = values("module", title="Mvua"), values("module", title="Rain")
+    await box.send(with_column(rows("module", one, two), "colour", "green", None), facts(1))
+    box.begin_epoch()
+    blocks = [unpack(block) for block in (await box.pull()).rows]
+    modules = [dict(zip(b.columns, row, strict=True)) for b in blocks for row in b.rows]
+    assert {(row.get("title"), row.get("colour")) for row in modules} == {
+        ("Mvua", "green"),
+        ("Rain", None),
+        (None, None),
+    }
+
+
+async def test_an_older_box_is_sent_nothing_it_has_no_place_for(box):
+    await box.send(rows("proposal", values("proposal", kind="other")), facts(2))
+    tables = {}
+    for schema_version in (3, 4):
+        box.begin_epoch()
+        await box.hello(schema_version=schema_version)
+        page = await box.pull()
+        tables[schema_version] = [(block.t, block.rows) for block in page.rows]
+    assert tables == {
+        3: [("progress_fact", 2)],
+        4: [("progress_fact", 2), ("proposal", 1)],
+    }

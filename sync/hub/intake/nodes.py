@@ -56,6 +56,13 @@ SELECT n.school_id, n.id, n.node_key, n.state
    AND n.id        = $2
 """
 
+SCHEMA: Final[LiteralString] = """
+SELECT n.schema_version
+  FROM node AS n
+ WHERE n.school_id = $1
+   AND n.id        = $2
+"""
+
 
 class Challenges:
     """Gives out challenges and remembers those already answered."""
@@ -119,6 +126,12 @@ async def prove(connection: Link, hub_id: UUID, request: TokenRequest) -> Node:
         if has_signed(node.node_key, words, request.signature):
             return require_open(node)
     raise BadSignature(f"node {request.node_id}: the challenge is signed by another key")
+
+
+async def schema_of(connection: Link, claim: NodeClaim) -> int:
+    """Which schema a box last said it has: it is sent nothing that it has no place for."""
+    found: int | None = await connection.fetchval(SCHEMA, claim.school_id, claim.node_id)
+    return found or 1
 
 
 async def node_of(connection: Link, claim: NodeClaim) -> Node:

@@ -6,16 +6,17 @@ hand-in may have been sealed before its pupil. So whoever looks between two page
 row that points nowhere.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from sync.core.columns import Rows, pack
 from sync.hub.database import Link, rows, scoped
 from sync.hub.identity import identity
-from sync.hub.intake.nodes import NodeClaim, node_of
+from sync.hub.intake.nodes import NodeClaim, node_of, schema_of
 from sync.hub.intake.receipts import Subject, school_log, sign_receipt
 from sync.hub.intake.references import REFERENCES
 from sync.hub.running import Hub
@@ -61,7 +62,7 @@ def rows_sql(table: Table) -> str:
     """Read rows by id, in the registry's order of columns."""
     names = ", ".join(f"t.{column.name}" for column in table.columns)
     return f"""
-SELECT {names}
+SELECT {names}, t.row_hash AS current_hash
   FROM {table.name} AS t
  WHERE t.school_id = $1
    AND t.id        = ANY($2::uuid[])
@@ -81,6 +82,16 @@ SELECT t.id
 """  # noqa: S608 -- names from the registry
 
 
+# What the box that wrote a row sent with it and this hub has no column for.
+WHOLE_ROWS: Final[LiteralString] = """
+SELECT x.pk, x.row_hash, x.image
+  FROM sync_extra AS x
+ WHERE x.school_id = $1
+   AND x.tbl       = $2
+   AND x.pk        = ANY($3::uuid[])
+   AND x.columns  <> '[]'
+"""
+
 FEED: Final = feed_sql()
 ROWS: Final = {table.name: rows_sql(table) for table in TABLES}
 LATER: Final = {table.name: later_sql(table) for table in TABLES}
@@ -92,12 +103,14 @@ COLUMN_PLACE: Final = {
 
 
 class Page(Struct, frozen=True):
-    """Rows gathered for one answer, by table and id."""
+    """Rows gathered for one answer, by table and id; `whole`: cells this hub has no column for."""
 
     school_id: UUID
     epoch: UUID
     until: int
+    schema_version: int
     found: dict[str, dict[UUID, tuple[Cell, ...]]]
+    whole: dict[tuple[str, UUID], dict[str, Cell]]
 
     def missing(self, table: Table) -> set[UUID]:
         """Ids of `table` that rows of this page name and this page does not hold."""
@@ -111,17 +124,20 @@ class Page(Struct, frozen=True):
 
     def blocks(self) -> list[Block]:
         """Pack the rows, parents before children (the registry's order)."""
-        return [
-            pack(
-                Rows(
-                    table.name,
-                    tuple(column.name for column in table.columns),
-                    list(self.found[table.name].values()),
-                )
-            )
-            for table in TABLES
-            if self.found.get(table.name)
-        ]
+        return [pack(rows) for table in TABLES for rows in self._rows_of(table)]
+
+    def _rows_of(self, table: Table) -> Iterator[Rows]:
+        """Rows with columns of their own stand in blocks of their own."""
+        known = table.known_at(self.schema_version)
+        places = [table.columns.index(column) for column in known]
+        by_columns: dict[tuple[str, ...], list[tuple[Cell, ...]]] = {}
+        for pk, row in self.found.get(table.name, {}).items():
+            more = self.whole.get((table.name, pk), {})
+            columns = (*(column.name for column in known), *more)
+            cells = (*(row[at] for at in places), *more.values())
+            by_columns.setdefault(columns, []).append(cells)
+        for columns, found in by_columns.items():
+            yield Rows(table.name, columns, found)
 
 
 async def pull_page(hub: Hub, claim: NodeClaim, epoch: UUID, cursor: int, limit: int) -> PullPage:
@@ -134,7 +150,8 @@ async def pull_page(hub: Hub, claim: NodeClaim, epoch: UUID, cursor: int, limit:
         ahead = await rows(link, Place, FEED, claim.school_id, epoch, cursor, limit + 1)
         places = within_bytes(ahead[:limit])
         more = len(places) < len(ahead)
-        page = Page(claim.school_id, epoch, places[-1].change_no if more else log.change_no, {})
+        until = places[-1].change_no if more else log.change_no
+        page = Page(claim.school_id, epoch, until, await schema_of(link, claim), {}, {})
         await _gather(link, page, places)
         await _close_over_references(link, page)
     return PullPage(
@@ -166,7 +183,7 @@ def within_bytes(places: Sequence[Place]) -> Sequence[Place]:
 async def _gather(link: Link, page: Page, places: Sequence[Place]) -> None:
     for table in TABLES:
         wanted = [place.id for place in places if place.tbl == table.number]
-        if wanted:
+        if wanted and table.known_at(page.schema_version):
             await _read_rows(link, page, table, wanted)
 
 
@@ -184,6 +201,19 @@ async def _close_over_references(link: Link, page: Page) -> None:
 
 async def _read_rows(link: Link, page: Page, table: Table, wanted: Sequence[UUID]) -> None:
     kept = page.found.setdefault(table.name, {})
+    hashes: dict[UUID, bytes] = {}
     for found in await link.fetch(ROWS[table.name], page.school_id, wanted):
-        values = tuple(cell.bytes if isinstance(cell, UUID) else cell for cell in found)
+        *cells, current_hash = found
+        values = tuple(cell.bytes if isinstance(cell, UUID) else cell for cell in cells)
         kept[found["id"]] = values
+        hashes[found["id"]] = current_hash
+    for whole in await link.fetch(WHOLE_ROWS, page.school_id, table.number, wanted):
+        if hashes.get(whole["pk"]) == whole["row_hash"]:
+            page.whole[table.name, whole["pk"]] = strangers(table, whole["image"])
+
+
+def strangers(table: Table, image: bytes) -> dict[str, Cell]:
+    """Cells of a row as sent for which its table has no column."""
+    cells: dict[str, Any] = msgspec.msgpack.decode(image, type=dict[str, Any])
+    own = {column.name for column in table.columns}
+    return {name: cell for name, cell in sorted(cells.items()) if name not in own}
