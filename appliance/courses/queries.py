@@ -38,6 +38,7 @@ SELECT id, number, content_hash, state
 """
 
 # The school's own courses, and those the district publishes for all its schools.
+# CROSS JOIN: from the few courses to their versions, never through all versions.
 COURSE_CARDS: Final[LiteralString] = """
 SELECT c.id, c.title, c.language, v.id AS course_version_id, v.number,
        (SELECT count(*)
@@ -50,7 +51,7 @@ SELECT c.id, c.title, c.language, v.id AS course_version_id, v.number,
           JOIN section AS s ON s.lesson_id = l.id
          WHERE m.course_version_id = v.id) AS sections
   FROM course AS c
-  JOIN course_version AS v
+  CROSS JOIN course_version AS v
     ON v.course_id = c.id
    AND v.state = 'published'
    AND v.deleted_at_ms IS NULL
