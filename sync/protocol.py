@@ -7,6 +7,7 @@ segment looks like inside: sync/core/segment.py.
     POST /sync/v1/enrol       EnrolRequest      -> EnrolAnswer
     POST /sync/v1/challenge   ChallengeRequest  -> Challenge
     POST /sync/v1/token       TokenRequest      -> Token (bearer for everything below)
+    POST /sync/v1/node-key    NewKeyRequest     -> NewKeyAnswer (no token: two signatures)
     POST /sync/v1/hello       HelloRequest      -> Hello signed by the hub (SignedHello)
     PUT  /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}   .seg -> SegmentAnswer
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
@@ -113,6 +114,22 @@ class Token(Struct, frozen=True, kw_only=True):
 
     token: str
     expires_in_s: Annotated[int, Meta(ge=1, le=TOKEN_S)]
+
+
+class NewKeyRequest(Struct, frozen=True, kw_only=True):
+    """A box changes its key: both keys sign `new_key_message` over a fresh challenge."""
+
+    node_id: UUID
+    challenge: Annotated[bytes, Meta(min_length=CHALLENGE_BYTES, max_length=CHALLENGE_BYTES)]
+    new_key: Key
+    old_signature: Signature
+    new_signature: Signature
+
+
+class NewKeyAnswer(Struct, frozen=True, kw_only=True):
+    """The new key counts from now on, the old one as well until then."""
+
+    former_good_until_ms: int
 
 
 class StreamState(Struct, frozen=True, kw_only=True, array_like=True):
@@ -468,6 +485,11 @@ def next_log_hash(log_hash: bytes, segment_hash: bytes) -> bytes:
 def sign_in_message(hub_id: UUID, challenge: bytes) -> bytes:
     """What a node signs to get a token."""
     return b"darasa sign-in\0" + hub_id.bytes + challenge
+
+
+def new_key_message(hub_id: UUID, node_id: UUID, new_key: bytes, challenge: bytes) -> bytes:
+    """What a node signs, with its old and its new key, to change the one for the other."""
+    return b"darasa new key\0" + hub_id.bytes + node_id.bytes + new_key + challenge
 
 
 def receipt_message(body: bytes) -> bytes:

@@ -9,6 +9,12 @@ CREATE TABLE former_key (
     good_until_ms bigint NOT NULL,
     PRIMARY KEY (school_id, node_id, node_key)
 );
+CREATE INDEX former_key_node ON former_key (node_id);
+
+-- A row that waits is looked for by its content before it is kept a second time: a broken
+-- box may send the same thousand rows every morning.
+CREATE INDEX sync_quarantine_image ON sync_quarantine (school_id, md5(image))
+ WHERE resolved_at_ms IS NULL;
 
 ALTER TABLE node ADD COLUMN revoked_at_ms  bigint;
 ALTER TABLE node ADD COLUMN revoked_by     uuid;

@@ -103,6 +103,14 @@ class NodeRevoked(Forbidden):
     hint = "Ask the district. Nothing on the box is lost."
 
 
+class NodeKeyRetired(Forbidden):
+    """The key is one this box had before; the month in which both counted has passed."""
+
+    code = "node-key-retired"
+    title = "This key was replaced"
+    hint = "Put the box's present key back, or enrol the box again with a token."
+
+
 class BadSignature(Forbidden):
     """The signature does not fit the key this hub knows."""
 

@@ -59,6 +59,7 @@ POLICY: Final[dict[str, Who]] = {
     "POST /sync/v1/enrol": "anonymous",  # the token is the proof
     "POST /sync/v1/challenge": "anonymous",
     "POST /sync/v1/token": "anonymous",  # the signature is the proof
+    "POST /sync/v1/node-key": "anonymous",  # two signatures are
     "POST /sync/v1/hello": "node",
     "PUT /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}": "node",
     "GET /sync/v1/pull": "node",

@@ -19,7 +19,6 @@ from sync.core.segment import (
     SegmentRefused,
     SegmentTooLarge,
     SignatureWrong,
-    check_signature,
     open_body,
     read_segment,
 )
@@ -27,10 +26,12 @@ from sync.hub.database import Link, row, scoped
 from sync.hub.faults import BadSignature, ChainBroken, CorruptSegment, WrongSchool
 from sync.hub.identity import Identity, identity
 from sync.hub.intake.holding import let_go, next_held, stream_of
+from sync.hub.intake.former_keys import FormerKey, former_keys
 from sync.hub.intake.merging import Merging, Tally, merge_segment
-from sync.hub.intake.nodes import Node, NodeClaim, node_of
+from sync.hub.intake.nodes import Node, NodeClaim, node_named
 from sync.hub.intake.receipts import SchoolLog, lock_school, sign_receipt, subject_of
-from sync.hub.intake.staging import Sorted, sort_rows
+from sync.hub.intake.rotating import why_rows_wait
+from sync.hub.intake.staging import Sorted, refuse_all, sort_rows
 from sync.hub.running import Hub
 from sync.protocol import SegmentAnswer, StreamPosition, genesis, next_log_hash
 
@@ -154,9 +155,10 @@ async def _accept(
     segment = _read(payload)
     _require_own(segment, claim, address)
     async with hub.gate.lane(), scoped(hub.pools.ingest, school_id=claim.school_id) as link:
-        node = await node_of(link, claim)
+        node = await node_named(link, claim)
+        former = await former_keys(link, claim.node_id)
         who = await identity(link)
-        blocks = await asyncio.to_thread(_open, segment, node, who)
+        blocks = await asyncio.to_thread(_open, segment, node, former, who, hub.clock())
         answer = await _place(hub, link, who, segment, blocks, payload)
         return answer, await next_held(link, stream_of(segment), answer)
 
@@ -183,17 +185,24 @@ def _require_own(segment: Segment, claim: NodeClaim, address: Address) -> None:
         raise Invalid("the address names another segment than the one that was sent")
 
 
-def _open(segment: Segment, node: Node, who: Identity) -> list[Sorted]:
-    """Verify, unpack and sort; 10-50 ms for a full segment, hence on a thread and unlocked."""
+def _open(
+    segment: Segment, node: Node, former: list[FormerKey], who: Identity, now_ms: int
+) -> list[Sorted]:
+    """Verify, unpack and sort; 10-50 ms for a full segment, hence on a thread and unlocked.
+
+    What a closed box still brings is authentic: it is kept, and its rows wait for a person.
+    """
     if segment.header.hub_id != who.hub_id:
         raise WrongSchool(f"segment {segment.header.n} was sealed for another hub")
     try:
-        check_signature(segment, node.node_key)
+        why = why_rows_wait(segment, node, former, now_ms=now_ms)
         blocks = open_body(segment)
     except SignatureWrong as error:
         raise BadSignature(str(error)) from error
     except SegmentRefused as error:
         raise CorruptSegment(str(error)) from error
+    if why is not None:
+        return [refuse_all(block, why) for block in blocks]
     return [sort_rows(block, node.school_id) for block in blocks]
 
 

@@ -15,7 +15,8 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from sync.hub.database import Link, rows
-from sync.hub.faults import BadSignature, NodeRevoked, NodeUnknown
+from sync.hub.faults import BadSignature, NodeKeyRetired, NodeRevoked, NodeUnknown
+from sync.hub.intake.former_keys import FormerKey, former_keys
 from sync.hub.keys import MAC_BYTES, HubKey
 from sync.protocol import TOKEN_S, TokenRequest, sign_in_message
 
@@ -112,8 +113,8 @@ def read_token(key: HubKey, authorization: str, *, now_ms: int) -> NodeClaim:
     return NodeClaim(UUID(bytes=claim[:16]), UUID(bytes=claim[16:32]), until_ms)
 
 
-async def prove(connection: Link, hub_id: UUID, request: TokenRequest) -> Node:
-    """Return the node that signed. Raises NodeUnknown, BadSignature, NodeRevoked.
+async def prove(connection: Link, hub_id: UUID, request: TokenRequest, *, now_ms: int) -> Node:
+    """Return the node that signed. Raises NodeUnknown, BadSignature, NodeRevoked, NodeKeyRetired.
 
     Another school's box may carry the same id; only one of them can sign with the key
     that was enrolled.
@@ -122,9 +123,15 @@ async def prove(connection: Link, hub_id: UUID, request: TokenRequest) -> Node:
     if not found:
         raise NodeUnknown(f"node {request.node_id} is not enrolled here")
     words = sign_in_message(hub_id, request.challenge)
+    former = await former_keys(connection, request.node_id)
     for node in found:
         if has_signed(node.node_key, words, request.signature):
             return require_open(node)
+        for key in former:
+            if key.school_id == node.school_id and has_signed(
+                key.node_key, words, request.signature
+            ):
+                return require_current(require_open(node), key, now_ms=now_ms)
     raise BadSignature(f"node {request.node_id}: the challenge is signed by another key")
 
 
@@ -136,10 +143,22 @@ async def schema_of(connection: Link, claim: NodeClaim) -> int:
 
 async def node_of(connection: Link, claim: NodeClaim) -> Node:
     """Return the node a token names. Raises NodeUnknown, NodeRevoked."""
+    return require_open(await node_named(connection, claim))
+
+
+async def node_named(connection: Link, claim: NodeClaim) -> Node:
+    """Return the node a token names, closed or not. Raises NodeUnknown."""
     found = await rows(connection, Node, NODE, claim.school_id, claim.node_id)
     if not found:
         raise NodeUnknown(f"node {claim.node_id} is not enrolled here")
-    return require_open(found[0])
+    return found[0]
+
+
+def require_current(node: Node, key: FormerKey, *, now_ms: int) -> Node:
+    """Raise NodeKeyRetired when the month in which two keys count has passed."""
+    if key.good_until_ms < now_ms:
+        raise NodeKeyRetired(f"node {node.id} has had another key for more than a month")
+    return node
 
 
 def require_open(node: Node) -> Node:

@@ -25,6 +25,7 @@ from sync.hub.intake.enrol import enrol
 from sync.hub.intake.hello import answer_hello
 from sync.hub.intake.nodes import Challenges, NodeClaim, new_token, prove
 from sync.hub.intake.pulling import pull_page
+from sync.hub.intake.rotating import register_key
 from sync.hub.running import Hub
 from sync.protocol import (
     CONTENT_TYPE,
@@ -36,6 +37,7 @@ from sync.protocol import (
     EnrolRequest,
     HelloRequest,
     HubTime,
+    NewKeyRequest,
     RowsRequest,
     SignedTime,
     Token,
@@ -80,8 +82,23 @@ async def post_token(
         if who.district_id is None:
             raise NodeUnknown("this hub has no district yet")
         await set_scope(link, district_id=who.district_id)
-        node = await prove(link, who.hub_id, asked)
+        node = await prove(link, who.hub_id, asked, now_ms=now_ms)
     return _answer(Token(token=new_token(hub.key, node, now_ms=now_ms), expires_in_s=TOKEN_S))
+
+
+@post("/sync/v1/node-key", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
+async def post_node_key(
+    request: Asked, hub: NamedDependency[Hub], challenges: NamedDependency[Challenges]
+) -> Response[bytes]:
+    """Change a box's key; the old one counts for another month."""
+    asked, now_ms = await _read(request, NewKeyRequest), hub.clock()
+    challenges.take(asked.node_id, asked.challenge, now_ms=now_ms)
+    async with scoped(hub.pools.ingest) as link:
+        who = await identity(link)
+        if who.district_id is None:
+            raise NodeUnknown("this hub has no district yet")
+        told = await register_key(link, who.hub_id, who.district_id, asked, now_ms=now_ms)
+    return _answer(told)
 
 
 @post("/sync/v1/hello", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
@@ -171,6 +188,7 @@ ROUTES: Final = (
     post_enrol,
     post_challenge,
     post_token,
+    post_node_key,
     post_hello,
     put_segment,
     get_pull,

@@ -111,9 +111,9 @@ def sort_rows(block: Rows, school_id: UUID) -> Sorted:
     """Tell rows that may be merged from rows that may not."""
     table = TABLE.get(block.table)
     if table is None:
-        return _refuse_all(block, "unknown-table")
+        return refuse_all(block, "unknown-table")
     if not _needed(table).issubset(block.columns):
-        return _refuse_all(block, "columns-missing")
+        return refuse_all(block, "columns-missing")
     columns = tuple(column for column in table.columns if column.name in block.columns)
     names = tuple(column.name for column in columns)
     values = block.rows if block.columns == names else _reordered(block, names)
@@ -138,7 +138,8 @@ def _without(rows: Sequence[Any], wrong: dict[int, str]) -> Sequence[Any]:
     return [row for at, row in enumerate(rows) if at not in wrong] if wrong else rows
 
 
-def _refuse_all(block: Rows, reason: str) -> Sorted:
+def refuse_all(block: Rows, reason: str) -> Sorted:
+    """Put every row of a block aside."""
     return Sorted([], [Refused(block.table, block.columns, row, reason) for row in block.rows])
 
 
