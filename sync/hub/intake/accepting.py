@@ -25,8 +25,8 @@ from sync.core.segment import (
 from sync.hub.database import Link, row, scoped
 from sync.hub.faults import BadSignature, ChainBroken, CorruptSegment, WrongSchool
 from sync.hub.identity import Identity, identity
-from sync.hub.intake.holding import let_go, next_held, stream_of
 from sync.hub.intake.former_keys import FormerKey, former_keys
+from sync.hub.intake.holding import let_go, next_held, stream_of
 from sync.hub.intake.merging import Merging, Tally, merge_segment
 from sync.hub.intake.nodes import Node, NodeClaim, node_named
 from sync.hub.intake.receipts import SchoolLog, lock_school, sign_receipt, subject_of
