@@ -1,14 +1,15 @@
 """The agent: carries the session over HTTP at the pace of the link, for ever.
 
 Level-triggered: it looks at the database when another process has written, when the hub
-asked to wait long enough, and at the latest every fifteen minutes. Being offline is
-normal; nothing here gives up.
+asked to wait long enough, when a way out of the box appears, and at the latest every fifteen
+minutes (every hour where bytes cost money). Being offline is normal; nothing here gives up.
 """
 
 import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,21 +25,24 @@ from appliance.errors import Busy, DarasaError, StorageFull
 from appliance.ids import uuid7
 from appliance.settings import Settings
 from sync.agent import enrolment, retention, store, verifying
+from sync.agent.budget import Leave, bounds_of
 from sync.agent.comparing import Comparison
-from sync.agent.faults import HubBusy, Refused, Unreachable
+from sync.agent.faults import BudgetSpent, ClockDoubted, HubBusy, Refused, Unreachable
+from sync.agent.hubtime import HubClock
 from sync.agent.keys import read_node_key
-from sync.agent.link import Link, Pass, enrol, open_client
-from sync.agent.pace import WAIT_S_MAX, Pace
+from sync.agent.line import SETTLE_S, Line
+from sync.agent.link import Link, Pass, enrol
+from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_MAX, Pace
+from sync.agent.routes import default_routes
 from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
-from sync.agent.store import Identity
+from sync.agent.store import RANK_MAX, Identity
+from sync.core.segment import read_segment
+from sync.protocol import NONCE_BYTES
 
 logger = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0  # `data_version` is one read of shared memory
-SETTLE_S: Final = 2.0  # a burst of hand-ins becomes one segment
-QUIET_S: Final = 300.0  # with nothing to send: is there something to fetch, are we still known
-NONCE_BYTES: Final = 16
 WORDS_MAX: Final = 500
 CARD_TROUBLE: Final = (Busy, StorageFull, WriteFailed)
 
@@ -50,6 +54,8 @@ class Seams(Struct, frozen=True):
     transport: httpx.AsyncBaseTransport | None
     hardware: str
     app_version: str
+    quality: Callable[[], int] = clock_quality
+    routes: Callable[[], frozenset[str]] = default_routes
 
 
 class Round(Struct, frozen=True):
@@ -73,6 +79,9 @@ class Agent:
         self._chance: Final = Chance(
             epoch=lambda: uuid7(seams.clock()), nonce=lambda: secrets.token_bytes(NONCE_BYTES)
         )
+        clock = HubClock(settings.clock_file, seams.clock, seams.quality)
+        self._line: Final = Line(self._db, bounds_of(settings), clock, seams.transport)
+        self._is_cut = False
 
     def close(self) -> None:
         """Hang up on the database."""
@@ -87,13 +96,18 @@ class Agent:
 
     async def one_try(self) -> float:
         """Do everything that can be done now; return how long to wait before the next try."""
+        self._is_cut = False
         try:
             await self._enrol_if_asked()
             carried = await self.converse()
         except (Unreachable, HubBusy) as error:
             self._note(error)
             logger.info("hub out of reach code=%s detail=%s", error.code, error.detail)
-            return max(self._pace.failed(), getattr(error, "retry_after_s", 0.0))
+            self._is_cut = isinstance(error, Unreachable)
+            return self._pace.asked_to_wait(getattr(error, "retry_after_s", 0.0))
+        except BudgetSpent as error:
+            self._note(error)
+            return self._line.quiet_s
         except CARD_TROUBLE as error:
             logger.error("card refused code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
             return self._pace.failed()
@@ -104,16 +118,26 @@ class Agent:
         self._pace.heard()
         if carried.segments or carried.rows_fetched:
             logger.info("synced segments=%d fetched=%d", carried.segments, carried.rows_fetched)
-        return QUIET_S
+        return self._line.quiet_s
 
     async def converse(self) -> Round:
         """Speak with the hub until there is nothing left to say. Not enrolled: do nothing."""
         me = store.identity(self._db)
         if me is None or me.hub_id is None:
             return Round()
+        if not self._line.is_worth_it(me):
+            return Round()
+        try:
+            return await self._speak(me)
+        except ClockDoubted:
+            if not await self._line.learn_time(me):
+                raise
+            return await self._speak(me)
+
+    async def _speak(self, me: Identity) -> Round:
         key = read_node_key(self._settings.keys)
         assert me.hub_url is not None
-        async with open_client(me.hub_url, self._seams.transport) as client:
+        async with self._line.opened(me.hub_url) as client:
             return await self._converse(me, key, client)
 
     async def _converse(self, me: Identity, key: SigningKey, client: httpx.AsyncClient) -> Round:
@@ -121,7 +145,7 @@ class Agent:
         link = Link(client, me, key, self._pass, time.monotonic)
         segments = rows = 0
         owed = me.recovery_due
-        while request := session.next_request(self._stamp(), self._pace.size_bytes):
+        while request := self._next_request(session):
             rows += await self._carry(session, link, request)
             segments += isinstance(request, Send)
             await asyncio.sleep(0)  # let the watchdog's beat in between two steps
@@ -152,8 +176,12 @@ class Agent:
         """Bring one request to the hub and its answer back; return rows fetched."""
         match request:
             case Greet():
+                began = time.monotonic()
                 answer = await link.greet(request)
+                delay_s = time.monotonic() - began
                 session.take_hello(answer, now_ms=self._seams.clock())
+                assert session.hub_time_ms is not None
+                self._line.clock.hear(session.hub_time_ms + int(delay_s * 500), delay_s=delay_s)
             case Fetch():
                 page = await link.fetch(request)
                 return session.take_page(page, now_ms=self._seams.clock())
@@ -177,8 +205,20 @@ class Agent:
         except (Unreachable, HubBusy):
             self._pace.lost()
             raise
-        self._pace.sent(time.monotonic() - began)
+        header = read_segment(request.payload).header
+        took_s = time.monotonic() - began
+        self._pace.sent(len(request.payload), header.body_raw_size, took_s)
+        self._line.count()
         session.take_segment_answer(request, answer)
+
+    def _next_request(self, session: Session) -> Request | None:
+        """Ask for the next step within what the link may cost."""
+        leave = self._line.leave
+        if leave is Leave.NOTHING:
+            return None
+        session.rank_max = RANK_MAX if leave is Leave.ALL else 0
+        room = max(min(self._pace.size_bytes, self._line.budget.room_bytes(leave)), SIZE_BYTES_MIN)
+        return session.next_request(self._stamp(), int(room))
 
     async def _enrol_if_asked(self) -> None:
         asked = enrolment.wish(self._db)
@@ -187,7 +227,7 @@ class Agent:
         self._tried = asked
         key = read_node_key(self._settings.keys)
         request = enrolment.request_for(self._db, asked, key, self._stamp(), self._seams.hardware)
-        async with open_client(asked.hub_url, self._seams.transport) as client:
+        async with self._line.opened(asked.hub_url) as client:
             answer = await enrol(client, request)
         enrolment.join(self._db, asked, request, answer, self._chance.epoch)
         self._pass = Pass()
@@ -198,7 +238,7 @@ class Agent:
     def _stamp(self) -> Stamp:
         return Stamp(
             now_ms=self._seams.clock(),
-            clock_quality=clock_quality(),
+            clock_quality=self._seams.quality(),
             schema_version=self._schema_version,
             app_version=self._seams.app_version,
         )
@@ -223,13 +263,19 @@ class Agent:
     async def _wait(self, stop: asyncio.Event, wait_s: float, version: int) -> None:
         """Sleep until the time is up, or until someone else has written to the database.
 
-        After a failure only the time counts: writing a hand-in does not mend the link.
+        After a failure only the time counts, or a new way out: writing a hand-in does not
+        mend the link.
         """
         until = time.monotonic() + wait_s
-        wakes = wait_s == QUIET_S
+        wakes = wait_s == self._line.quiet_s
+        routes = self._seams.routes()
         while not stop.is_set() and time.monotonic() < until:
             if self._db.data_version != version and (wakes or self._is_asked()):
-                await pause(stop, SETTLE_S)
+                await pause(stop, SETTLE_S if self._is_asked() else self._line.settle_s)
+                return
+            before, routes = routes, self._seams.routes()
+            if self._is_cut and routes - before:
+                await pause(stop, self._pace.link_up())
                 return
             await pause(stop, POLL_S)
 

@@ -2,7 +2,9 @@
 
 DarasaError
 ├── Unreachable       no link, or no answer in time: normal, tried again
+│   └── ClockDoubted  the hub's certificate is of another time than this box's clock
 ├── HubBusy           the hub asks to wait
+├── BudgetSpent       the bytes this link may cost are used up
 ├── Refused           the hub understood and said no; its own code and words are kept
 ├── HubUntrusted      an answer that the pinned key did not sign
 ├── HubTooNew         the hub sends what this release does not know
@@ -23,6 +25,18 @@ class Unreachable(DarasaError):
     hint = "Nothing is lost; the box tries again by itself."
 
 
+class ClockDoubted(Unreachable):
+    """A certificate is not valid yet, or no longer: it, or this box's clock, is wrong.
+
+    The agent asks the hub for its signed time and tries again; this is seen only where
+    that did not help.
+    """
+
+    code = "clock-doubted"
+    title = "The clock and the district's certificate disagree"
+    hint = "Nothing is lost. Set this box's clock, or have the hub's certificate renewed."
+
+
 class HubBusy(DarasaError):
     """The hub has too much to do and says when to come back."""
 
@@ -34,6 +48,15 @@ class HubBusy(DarasaError):
     def __init__(self, detail: str, *, retry_after_s: float) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class BudgetSpent(DarasaError):
+    """The keeper's bound is reached; nothing more is said until the day is over."""
+
+    code = "link-budget-spent"
+    status = 503
+    title = "The bytes this link may cost are used up"
+    hint = "Nothing is lost; the box goes on tomorrow, or at once with a higher bound."
 
 
 class Refused(DarasaError):

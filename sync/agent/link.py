@@ -5,7 +5,9 @@ normal, Refused and HubUntrusted need a person. A token that has run out is rene
 in silence.
 """
 
-from collections.abc import Callable
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -13,7 +15,8 @@ import msgspec
 from msgspec import Struct
 from nacl.signing import SigningKey
 
-from sync.agent.faults import HubBusy, HubUntrusted, Refused, Unreachable
+from sync.agent.faults import ClockDoubted, HubBusy, HubUntrusted, Refused, Unreachable
+from sync.agent.meter import Meter
 from sync.agent.session import Fetch, Greet, Send
 from sync.agent.store import Identity
 from sync.protocol import (
@@ -36,12 +39,15 @@ from sync.protocol import (
 T = TypeVar("T")
 
 CONNECT_S: Final = 20.0  # satellite and 2G take seconds to say hello
-SILENCE_S: Final = 60.0  # between two bytes; a whole segment may take longer
+SILENCE_S: Final = 60.0  # between two pieces; a whole segment may take longer
+EXCHANGE_S_MAX: Final = 1_800.0  # a server that drips bytes must not hold the agent for ever
+PIECE_BYTES: Final = 8 << 10  # a body is handed over in pieces: each has SILENCE_S
 ANSWER_BYTES_MAX: Final = 16 << 20
 RETRY_AFTER_S: Final = 30.0  # where a busy hub does not say
 RETRY_AFTER_S_MAX: Final = 3_600.0
 PASS_SHARE: Final = 0.9  # of a token's life; a slow segment must still arrive with it
 BUSY: Final = frozenset({429, 503})
+OUT_OF_DATE: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED
 
 
 class Problem(Struct, frozen=True):
@@ -54,11 +60,25 @@ class Problem(Struct, frozen=True):
 
 
 def open_client(
-    hub_url: str, transport: httpx.AsyncBaseTransport | None = None
+    hub_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    meter: Meter | None = None,
+    verify: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """One client for one hub; `transport` is the seam for tests. Redirects are not followed."""
-    timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
-    return httpx.AsyncClient(base_url=hub_url, timeout=timeout, transport=transport)
+
+    async def watched(request: httpx.Request) -> None:
+        if meter is not None:
+            request.extensions["trace"] = meter.watch
+
+    return httpx.AsyncClient(
+        base_url=hub_url,
+        timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+        transport=transport,
+        verify=True if verify is None else verify,
+        event_hooks={"request": [watched]},
+    )
 
 
 async def enrol(client: httpx.AsyncClient, request: EnrolRequest) -> EnrolAnswer:
@@ -158,17 +178,37 @@ async def _ask(
     headers: dict[str, str] | None = None,
 ) -> bytes:
     told = {"content-type": content_type, "accept": CONTENT_TYPE} | (headers or {})
+    told["content-length"] = str(len(body))
     try:
-        async with client.stream(method, path, content=body, headers=told) as answer:
-            content = await _body(answer)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        raise Unreachable(f"{method} {path}: {type(error).__name__} {error}") from error
+        async with (
+            asyncio.timeout(EXCHANGE_S_MAX),
+            client.stream(method, path, content=pieces(body), headers=told) as answer,
+        ):
+            content = await body_of(answer)
+    except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
+        fault = ClockDoubted if is_out_of_date(error) else Unreachable
+        raise fault(f"{method} {path}: {type(error).__name__} {error}") from error
     if answer.is_success:
         return content
     raise _fault(method, path, answer, content)
 
 
-async def _body(answer: httpx.Response) -> bytes:
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Hand a body over bit by bit: a slow link is silent only when none of it moves."""
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
+
+
+def is_out_of_date(error: BaseException | None) -> bool:
+    """Whether a certificate's dates, and nothing else, ended a connection."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_code in OUT_OF_DATE
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def body_of(answer: httpx.Response) -> bytes:
     """Read no more than a page may be: whoever sits at that address is not trusted yet."""
     parts = bytearray()
     async for part in answer.aiter_bytes():

@@ -9,8 +9,9 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.settings import Settings
 from sync.agent import enrolment
-from sync.agent.agent import QUIET_S, Agent, Seams
+from sync.agent.agent import Agent, Seams
 from sync.agent.keys import make_node_key
+from sync.agent.line import QUIET_S
 from sync.agent.link import Link, Pass, open_client
 from sync.agent.rows import READ_ROW
 from sync.agent.status import status

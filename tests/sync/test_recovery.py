@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from nacl.signing import SigningKey
 
-from sync.agent.agent import QUIET_S
+from sync.agent.line import QUIET_S
 from sync.agent.pace import WAIT_S_MAX
 from sync.agent.status import status
 from sync.protocol import Receipt, SignedReceipt, decode, encode, receipt_message
