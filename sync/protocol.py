@@ -11,7 +11,7 @@ segment looks like inside: sync/core/segment.py.
     POST /sync/v1/hello       HelloRequest      -> Hello signed by the hub (SignedHello)
     PUT  /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}   .seg -> SegmentAnswer
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
-    GET  /sync/v1/feed?scope=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
+    GET  /sync/v1/feed?scope_id=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
     GET  /sync/v1/time?nonce=                                     -> SignedTime (no token)
     GET  /sync/v1/digests?own=                                    -> Digests
     GET  /sync/v1/digests?buckets=1&table=                        -> BucketDigests

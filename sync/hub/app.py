@@ -1,8 +1,7 @@
 """create_app: the only module that knows every part of the hub."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
-from importlib.metadata import version
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,9 +18,7 @@ from litestar.template.config import TemplateConfig
 from litestar.types import ExceptionHandlersMap
 
 from appliance.access.headers import set_headers
-from appliance.access.limits import GuessLimit
 from appliance.access.origin import OwnOriginOnly
-from appliance.access.passwords import PasswordHasher
 from appliance.clock import Clock, system_clock
 from appliance.errors import Invalid, SignInNeeded
 from appliance.problems import (
@@ -38,24 +35,23 @@ from sync.hub import openapi, telemetry
 from sync.hub.accounts import pages as accounts_pages
 from sync.hub.accounts import routes as accounts_routes
 from sync.hub.accounts.models import Visitor
-from sync.hub.database import open_pools, scoped
+from sync.hub.database import scoped
 from sync.hub.faults import ChainBroken
 from sync.hub.fleet import pages as fleet_pages
 from sync.hub.fleet import routes as fleet_routes
-from sync.hub.identity import require_identity
+from sync.hub.identity import identity
 from sync.hub.intake import routes as intake_routes
-from sync.hub.intake.gate import Gate
 from sync.hub.intake.nodes import Challenges, NodeClaim
 from sync.hub.intake.placing import catch_up
-from sync.hub.keys import claim_code, load_key
-from sync.hub.migrate import require_schema
+from sync.hub.keys import claim_code
+from sync.hub.opening import APP_VERSION, open_hub
+from sync.hub.outlet import routes as outlet_routes
 from sync.hub.policy import enforce_policy, require_complete_policy
 from sync.hub.reports import pages as reports_pages
 from sync.hub.reports import routes as reports_routes
 from sync.hub.running import Hub
 from sync.hub.settings import HubSettings
 
-APP_VERSION: Final = version("darasa")
 FORM_BYTES_MAX: Final = 64 << 10  # the largest form of the hub's pages is 2 KB
 TEMPLATES: Final = Path(__file__).parents[1]
 OVERRIDES: Final = Path(__file__).parent  # its web/templates/ stands before the box's
@@ -71,6 +67,7 @@ ROUTES: Final = (
     *reports_pages.ROUTES,
     *reports_routes.ROUTES,
     *intake_routes.ROUTES,
+    *outlet_routes.ROUTES,
 )
 
 
@@ -103,31 +100,15 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     """
     settings: HubSettings = app.state.settings
     clock: Clock = app.state.clock
-    key = load_key(settings.key_file)
-    async with AsyncExitStack() as stack:
-        pools = await open_pools(settings)
-        stack.push_async_callback(pools.close)
-        async with pools.web.acquire() as connection:
-            await require_schema(connection)
-        async with scoped(pools.web) as link:
-            who = await require_identity(link, key, now_ms=clock())
+    async with open_hub(settings, clock) as hub:
+        async with scoped(hub.pools.web) as link:
+            who = await identity(link)
         if who.district_id is None:
             claim_code(settings.claim_file)
         else:
-            await catch_up(pools, who.district_id, clock)
-        hasher = stack.enter_context(closing(PasswordHasher()))
-        app.state.challenges = Challenges(key)
-        app.state.hub = Hub(
-            settings=settings,
-            clock=clock,
-            pools=pools,
-            key=key,
-            hub_id=who.hub_id,
-            gate=Gate(settings.ingest_at_once),
-            hasher=hasher,
-            guesses=GuessLimit(),
-            app_version=APP_VERSION,
-        )
+            await catch_up(hub.pools, who.district_id, clock)
+        app.state.challenges = Challenges(hub.key)
+        app.state.hub = hub
         yield
 
 

@@ -12,9 +12,12 @@ BadSignature                 the words are not signed by the key they should be
 CorruptSegment               damaged on the way, or sealed wrongly
 ChainBroken                  a segment that does not continue what is here
 WrongSchool                  a segment that is not from the box that brings it
+StickTrouble                 a stick that is not there, closed, full or damaged
 WrongClaimCode               not what the hub's console shows
 AlreadyClaimed               the district exists already
 OwnedElsewhere               a school's own row; only a command changes it
+ScopeForeign                 what the hub writes for another school
+CursorUnknown                a place in the feed of another state of the hub
 BackupFailed                 a backup that could not be taken, or is not what was promised
 """
 
@@ -149,6 +152,14 @@ class ChainBroken(Conflict):
         self.received_hash = received_hash
 
 
+class StickTrouble(DarasaError):
+    """The stick is not there, closed, full or damaged."""
+
+    code = "stick-unreadable"
+    title = "The stick did not work"
+    hint = "What was taken in stays so. Mount the stick again, or ask the school for another."
+
+
 class WrongClaimCode(Forbidden):
     """The code is not the one on the hub's console."""
 
@@ -171,6 +182,22 @@ class OwnedElsewhere(Conflict):
     code = "owned-elsewhere"
     title = "This belongs to the school"
     hint = "Send the school a command, or take the row over first."
+
+
+class ScopeForeign(Forbidden):
+    """A box reads what is written for its school and its district, and nothing else."""
+
+    code = "scope-foreign"
+    title = "This is not written for this school"
+    hint = "Say hello; the answer names the scopes of this box."
+
+
+class CursorUnknown(Conflict):
+    """The hub was rolled back, restored or replaced since this cursor was given."""
+
+    code = "cursor-unknown"
+    title = "This place in the feed is not known here"
+    hint = "Say hello; the answer tells to read the scope from its beginning."
 
 
 class BackupFailed(DarasaError):

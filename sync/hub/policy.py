@@ -63,6 +63,7 @@ POLICY: Final[dict[str, Who]] = {
     "POST /sync/v1/hello": "node",
     "PUT /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}": "node",
     "GET /sync/v1/pull": "node",
+    "GET /sync/v1/feed": "node",
     "GET /sync/v1/time": "anonymous",  # signed, and no secret
     "GET /sync/v1/digests": "node",
     "GET /sync/v1/digests/{table}/{bucket}": "node",

@@ -16,6 +16,7 @@ from sync.hub.identity import identity
 from sync.hub.intake.accepting import position
 from sync.hub.intake.nodes import NodeClaim, node_of
 from sync.hub.intake.receipts import Subject, lock_school, notice_rollback, sign_receipt
+from sync.hub.outlet.feed import scope_states
 from sync.hub.running import Hub
 from sync.protocol import (
     EXCEPTIONS_MAX,
@@ -114,6 +115,14 @@ async def answer_hello(hub: Hub, claim: NodeClaim, request: HelloRequest) -> Sig
     return SignedHello(body=body, signature=hub.key.sign(hello_message(body)))
 
 
+async def stand(hub: Hub, claim: NodeClaim, request: HelloRequest) -> Hello:
+    """Say the same to a board that asks by a stick, which is no contact and tells no time."""
+    async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+        await node_of(link, claim)
+        await link.execute(TOUCH_EPOCH, claim.school_id, claim.node_id, request.epoch, hub.clock())
+        return await _hello(hub, link, claim, request)
+
+
 async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) -> Hello:
     school_id, now_ms = claim.school_id, hub.clock()
     log = await lock_school(link, school_id)
@@ -137,6 +146,7 @@ async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) 
         if streams
         else None,
         nonce=request.nonce,
+        scopes=await scope_states(link, who, school_id, request.scopes),
     )
 
 
