@@ -9,6 +9,7 @@ from nacl.signing import SigningKey
 from sync.agent.faults import KeyMissing
 
 NODE_KEY: Final = "node.key"
+NEXT_KEY: Final = "node.key.next"
 SEED_BYTES: Final = 32
 
 
@@ -32,6 +33,26 @@ def make_node_key(keys: Path) -> SigningKey:
     return read_node_key(keys)
 
 
+def make_next_key(keys: Path) -> SigningKey:
+    """Make the key that is to follow the present one, unless it waits there already."""
+    path = keys / NEXT_KEY
+    if not path.exists():
+        _write_private(path, SigningKey.generate().encode())
+    return SigningKey(path.read_bytes())
+
+
+def read_next_key(keys: Path) -> SigningKey | None:
+    """Return the key that waits to follow; None when there is none."""
+    path = keys / NEXT_KEY
+    return SigningKey(path.read_bytes()) if path.exists() else None
+
+
+def take_next_key(keys: Path) -> None:
+    """Put it in the present one's place; the card has the one or the other, never neither."""
+    (keys / NEXT_KEY).replace(keys / NODE_KEY)
+    _sync_folder(keys)
+
+
 def _write_private(path: Path, content: bytes) -> None:
     """Make bytes and name durable before anything is signed with them."""
     partial = path.with_suffix(".partial")
@@ -42,7 +63,11 @@ def _write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

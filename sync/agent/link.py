@@ -26,6 +26,8 @@ from sync.protocol import (
     ChallengeRequest,
     EnrolAnswer,
     EnrolRequest,
+    NewKeyAnswer,
+    NewKeyRequest,
     PullPage,
     SegmentAnswer,
     SignedHello,
@@ -33,6 +35,7 @@ from sync.protocol import (
     TokenRequest,
     decode,
     encode,
+    new_key_message,
     sign_in_message,
 )
 
@@ -85,6 +88,26 @@ async def enrol(client: httpx.AsyncClient, request: EnrolRequest) -> EnrolAnswer
     """Redeem a token. Safe to repeat with the same key."""
     answer = await _ask(client, "POST", "/sync/v1/enrol", encode(request))
     return _read(answer, EnrolAnswer)
+
+
+async def change_key(
+    client: httpx.AsyncClient, me: Identity, old: SigningKey, new: SigningKey
+) -> NewKeyAnswer:
+    """Let the hub know this box by another key. Safe to repeat with the same new one."""
+    assert me.hub_id is not None
+    asked = encode(ChallengeRequest(node_id=me.node_id))
+    given = _read(await _ask(client, "POST", "/sync/v1/challenge", asked), Challenge)
+    public = new.verify_key.encode()
+    words = new_key_message(me.hub_id, me.node_id, public, given.challenge)
+    request = NewKeyRequest(
+        node_id=me.node_id,
+        challenge=given.challenge,
+        new_key=public,
+        old_signature=old.sign(words).signature,
+        new_signature=new.sign(words).signature,
+    )
+    answer = await _ask(client, "POST", "/sync/v1/node-key", encode(request))
+    return _read(answer, NewKeyAnswer)
 
 
 class Pass(Struct):
@@ -235,7 +258,7 @@ def _fault(
 def _problem(content: bytes) -> Problem | None:
     try:
         return msgspec.json.decode(content, type=Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
 

@@ -34,6 +34,7 @@ from sync.core.node import (
     judge_hello,
     next_step,
 )
+from sync.core.segment import signed_again
 from sync.protocol import (
     LANES,
     Hello,
@@ -121,7 +122,7 @@ class Session:
                 return Fetch(me.epoch, me.self_cursor, PAGE_ROWS)
             case SendSegment(lane=lane, n=n):
                 payload = store.payload(self._db, me.epoch, lane, n)
-                return Send(me.node_id, me.epoch, lane, n, payload)
+                return Send(me.node_id, me.epoch, lane, n, signed_again(payload, self._key))
             case Rest():
                 return None
             case BeginEpoch() | MarkRows() | SealRows():
