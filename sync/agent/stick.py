@@ -34,6 +34,7 @@ from sync.core.bundle import (
     write_manifest,
 )
 from sync.core.node import Heard, MarkRows, SealRows, Step, View, next_step
+from sync.core.segment import signed_again
 from sync.stick import Stick
 
 Say = Callable[[str], None]
@@ -188,7 +189,7 @@ def _write_segments(tools: Tools, stick: Stick, me: Identity, waiting: list[Wait
         payload = tools.db.value(store.READ_PAYLOAD, (each.lane, me.epoch, each.n))
         if not isinstance(payload, bytes):
             continue  # the running agent brought it to the district meanwhile
-        content = lock(payload, me.hub_key)
+        content = lock(signed_again(payload, tools.key), me.hub_key)
         stick.write(segment_place(me.node_id, me.epoch, each.lane, each.n), content)
         size += len(content)
         if done % SAY_EVERY == 0 or done == len(waiting):
