@@ -27,7 +27,8 @@ from appliance.settings import Settings, load_settings
 from sync.agent import answers, enrolment, status, stick
 from sync.agent.agent import Agent, Seams, hardware_name, pause
 from sync.agent.faults import StickTrouble
-from sync.agent.keys import read_node_key
+from sync.agent.keys import read_next_key, read_node_key
+from sync.agent.rotation import begin_rotation
 from sync.agent.sealing import Stamp
 from sync.stick import Stick, StickFailed
 
@@ -82,6 +83,22 @@ def _enrol(settings: Settings, told: argparse.Namespace) -> int:
         print("The running agent has been told; `darasa-agent status` shows the outcome.")
         return 0
     return _status(settings, told)
+
+
+def _rotate_key(settings: Settings, _told: argparse.Namespace) -> int:
+    """Make the new key; whoever talks to the district next brings it into use."""
+    read_node_key(settings.keys)
+    begin_rotation(settings.keys)
+    try:
+        with _alone(settings.data_dir), shared_lock(settings.data_dir):
+            require_schema(settings.database)
+            asyncio.run(_try_once(settings))
+    except DataDirInUse:
+        print("The running agent changes the key at its next contact with the district.")
+        return 0
+    is_done = read_next_key(settings.keys) is None
+    print("The key was changed." if is_done else "Not yet: the district has not said yes.")
+    return 0 if is_done else FAILED
 
 
 def _export(settings: Settings, told: argparse.Namespace) -> int:
@@ -200,6 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("url", help="the hub's address, https://…")
     enrol.add_argument("token", help="the token the district gave you")
     enrol.set_defaults(command=_enrol)
+    words = "change this box's key; the old one counts for another month"
+    rotate = commands.add_parser("rotate-key", help=words, description=words)
+    rotate.set_defaults(command=_rotate_key)
     for name, call, words in (
         ("export", _export, "put what waits on a stick, locked for the district"),
         ("import", _import, "take in the district's answers from a stick"),

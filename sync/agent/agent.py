@@ -33,6 +33,7 @@ from sync.agent.keys import read_node_key
 from sync.agent.line import SETTLE_S, Line
 from sync.agent.link import Link, Pass, enrol
 from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_MAX, Pace
+from sync.agent.rotation import finish_rotation
 from sync.agent.routes import default_routes
 from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
@@ -138,6 +139,7 @@ class Agent:
         key = read_node_key(self._settings.keys)
         assert me.hub_url is not None
         async with self._line.opened(me.hub_url) as client:
+            key = await finish_rotation(self._settings.keys, me, key, client)
             return await self._converse(me, key, client)
 
     async def _converse(self, me: Identity, key: SigningKey, client: httpx.AsyncClient) -> Round:
