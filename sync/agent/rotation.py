@@ -8,7 +8,6 @@ are sent; what an old key signed on a stick still counts for a month.
 
 import logging
 from pathlib import Path
-from typing import Final
 
 import httpx
 from nacl.signing import SigningKey
@@ -19,8 +18,6 @@ from sync.agent.link import change_key
 from sync.agent.store import Identity
 
 logger = logging.getLogger(__name__)
-
-OVERLAP_DAYS: Final = 30
 
 
 def begin_rotation(keys: Path) -> None:
