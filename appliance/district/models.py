@@ -31,16 +31,35 @@ class Wish(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """What is on this box only, and what the hub has put aside."""
+    """What is on this box only, what the hub has put aside, and what has two versions."""
 
     waiting: int
     oldest_since_ms: int | None
     put_aside: int
+    dismissed: int
+    has_unlisted: bool
     in_conflict: int
 
 
+class Verified(Struct, frozen=True):
+    """What the last comparison found, and up to where both said the same."""
+
+    compared: int
+    different: int
+    explained: int
+    at_ms: int | None
+    no: int | None
+
+
 class SyncStatus(Struct, frozen=True, kw_only=True):
-    """One truthful screen. `waiting` counts changes the district has not confirmed."""
+    """One truthful screen; every number is computed from the log.
+
+    `waiting`: changes the district has not confirmed. `put_aside`: rows it could not read and
+    looks at; `has_unlisted`: there are more than it named. `dismissed`: rows it will not take.
+    `in_conflict`: rows with two versions nobody has looked at. `different`: rows of `compared`
+    that differ from the district's and could not be mended; `verified_at_ms` and `verified_no`
+    say when, and up to which of its changes, both were last found the same.
+    """
 
     is_enrolled: bool
     hub_url: str | None
@@ -52,4 +71,20 @@ class SyncStatus(Struct, frozen=True, kw_only=True):
     waiting: int
     oldest_since_ms: int | None
     put_aside: int
+    dismissed: int
+    has_unlisted: bool
     in_conflict: int
+    compared: int
+    different: int
+    explained: int
+    verified_at_ms: int | None
+    verified_no: int | None
+
+
+class Line(Struct, frozen=True):
+    """One thing to know, and what to do about it; `kind` as a badge's: good, wait, bad, info."""
+
+    kind: str
+    title: str
+    words: str
+    todo: str = ""

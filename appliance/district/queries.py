@@ -3,7 +3,7 @@
 from typing import Final, LiteralString
 
 from appliance.database.reader import Reader
-from appliance.district.models import Contact, SyncStatus, Waiting, Wish
+from appliance.district.models import Contact, SyncStatus, Verified, Waiting, Wish
 
 CONTACT: Final[LiteralString] = """
 SELECT hub_id IS NOT NULL AS is_enrolled, hub_url, contact_at_ms, contact_error, recovery_due
@@ -34,9 +34,37 @@ WITH unsealed AS (
 SELECT unsealed.rows + unconfirmed.rows        AS waiting,
        min(coalesce(since_ms, sealed_at_ms),
            coalesce(sealed_at_ms, since_ms))   AS oldest_since_ms,
-       (SELECT count(*) FROM sync_exception)   AS put_aside,
-       (SELECT count(*) FROM sync_conflict)    AS in_conflict
+       (SELECT count(*) FROM sync_exception AS x
+         WHERE x.pk <> x'' AND x.reason <> 'conflict' AND x.reason NOT LIKE 'dismissed%')
+                                               AS put_aside,
+       (SELECT count(*) FROM sync_exception AS x
+         WHERE x.reason LIKE 'dismissed%')     AS dismissed,
+       EXISTS (SELECT 1 FROM sync_exception AS x
+                WHERE x.pk = x'')              AS has_unlisted,
+       (SELECT count(*) FROM (SELECT c.tbl, c.pk
+                                FROM sync_conflict AS c
+                               WHERE NOT EXISTS (SELECT 1 FROM conflict_look AS k
+                                                  WHERE k.tbl      = c.tbl
+                                                    AND k.pk       = c.pk
+                                                    AND k.row_hash = c.row_hash)
+                               UNION
+                              SELECT x.tbl, x.pk
+                                FROM sync_exception AS x
+                               WHERE x.reason = 'conflict'
+                                 AND NOT EXISTS (SELECT 1 FROM conflict_look AS k
+                                                  WHERE k.tbl = x.tbl
+                                                    AND k.pk  = x.pk)))
+                                               AS in_conflict
   FROM unsealed, unconfirmed
+"""
+
+VERIFIED: Final[LiteralString] = """
+SELECT coalesce(sum(c.rows), 0)                              AS compared,
+       coalesce(sum(c.different - c.repaired), 0)            AS different,
+       coalesce(sum(c.explained), 0)                         AS explained,
+       CASE WHEN count(*) = count(c.agreed_at_ms) THEN min(c.agreed_at_ms) END AS at_ms,
+       CASE WHEN count(*) = count(c.agreed_no)    THEN min(c.agreed_no)    END AS no
+  FROM sync_check AS c
 """
 
 NO_CONTACT: Final = Contact(False, None, None, None, False)  # noqa: FBT003 -- a row's fields
@@ -46,8 +74,9 @@ def sync_status(db: Reader) -> SyncStatus:
     """Where our work is, as far as this box knows."""
     contact = db.row(Contact, CONTACT) or NO_CONTACT
     wish = db.row(Wish, WISH)
-    waiting = db.row(Waiting, WAITING)
+    waiting, verified = db.row(Waiting, WAITING), db.row(Verified, VERIFIED)
     assert waiting is not None
+    assert verified is not None
     return SyncStatus(
         is_enrolled=contact.is_enrolled,
         hub_url=contact.hub_url,
@@ -59,5 +88,12 @@ def sync_status(db: Reader) -> SyncStatus:
         waiting=waiting.waiting,
         oldest_since_ms=waiting.oldest_since_ms,
         put_aside=waiting.put_aside,
+        dismissed=waiting.dismissed,
+        has_unlisted=waiting.has_unlisted,
         in_conflict=waiting.in_conflict,
+        compared=verified.compared,
+        different=verified.different,
+        explained=verified.explained,
+        verified_at_ms=verified.at_ms,
+        verified_no=verified.no,
     )

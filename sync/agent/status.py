@@ -1,19 +1,13 @@
-"""Where sync stands, computed from the log, for a keeper with a shell."""
+"""Where sync stands, for a keeper with a shell: the district page's numbers and words."""
 
 from typing import Final, LiteralString
 
 from msgspec import Struct
 
 from appliance.database.reader import Reader
-from sync.agent.store import backlog, identity
-
-READ_CONTACT: Final[LiteralString] = """
-SELECT i.contact_at_ms,
-       coalesce((SELECT e.error FROM hub_enrolment AS e), i.contact_error) AS error,
-       (SELECT count(*) FROM sync_exception)                               AS put_aside,
-       (SELECT count(*) FROM sync_conflict)                                AS in_conflict
-  FROM (SELECT 1) LEFT JOIN sync_identity AS i
-"""
+from appliance.district.queries import sync_status
+from sync.agent.store import identity
+from sync.registry import TABLE_NUMBERED
 
 
 class Contact(Struct, frozen=True):
@@ -25,32 +19,70 @@ class Contact(Struct, frozen=True):
     in_conflict: int
 
 
-class Status(Struct, frozen=True):
+class Status(Struct, frozen=True, kw_only=True):
     """One screen."""
 
     is_claimed: bool
     is_enrolled: bool
     contact: Contact
-    hub_url: str | None = None
-    recovery_due: bool = False
-    waiting: int = 0
-    oldest_since_ms: int | None = None
+    hub_url: str | None
+    recovery_due: bool
+    waiting: int
+    oldest_since_ms: int | None
+    dismissed: int
+    different: int
+    verified_at_ms: int | None
+    verified_no: int | None
 
 
 def status(db: Reader) -> Status:
     """Look, and change nothing."""
-    me = identity(db)
-    contact = db.row(Contact, READ_CONTACT)
-    assert contact is not None
-    if me is None:
-        return Status(is_claimed=False, is_enrolled=False, contact=contact)
-    waits = backlog(db, me.epoch)
+    found = sync_status(db)
     return Status(
-        is_claimed=True,
-        is_enrolled=me.hub_id is not None,
-        hub_url=me.hub_url,
-        recovery_due=me.recovery_due,
-        waiting=waits.waiting,
-        oldest_since_ms=waits.oldest_since_ms,
-        contact=contact,
+        is_claimed=identity(db) is not None,
+        is_enrolled=found.is_enrolled,
+        contact=Contact(
+            found.contact_at_ms,
+            found.error,
+            found.put_aside + found.dismissed,
+            found.in_conflict,
+        ),
+        hub_url=found.hub_url,
+        recovery_due=found.recovery_due,
+        waiting=found.waiting,
+        oldest_since_ms=found.oldest_since_ms,
+        dismissed=found.dismissed,
+        different=found.different,
+        verified_at_ms=found.verified_at_ms,
+        verified_no=found.verified_no,
     )
+
+
+class Check(Struct, frozen=True):
+    """One compared table."""
+
+    tbl: int
+    rows: int
+    different: int
+    repaired: int
+    explained: int
+
+
+CHECKS: Final[LiteralString] = """
+SELECT tbl, rows, different, repaired, explained
+  FROM sync_check
+ ORDER BY tbl
+"""
+
+HEAD: Final = f"{'table':24}{'rows':>9}{'different':>11}{'repaired':>10}{'explained':>11}"
+
+
+def check_lines(db: Reader) -> list[str]:
+    """Print the last comparison, table by table."""
+    found = db.rows(Check, CHECKS)
+    return [HEAD] + [
+        f"{TABLE_NUMBERED[each.tbl].name:24}{each.rows:>9}{each.different:>11}"
+        f"{each.repaired:>10}{each.explained:>11}"
+        for each in found
+        if each.tbl in TABLE_NUMBERED
+    ]
