@@ -22,11 +22,12 @@ from appliance.database.migrate import (
     schema_version,
 )
 from appliance.database.readers import Readers
+from appliance.district.queries import sync_status
+from appliance.district.words import plain_lines
 from appliance.errors import DarasaError, NotFound
 from appliance.repair import back_up_with_keys, open_keys, restore_school
 from appliance.server import serve
 from appliance.settings import Settings, load_settings
-from appliance.telemetry.queries import unsent
 
 FAILED: Final = 1
 NO_DATABASE: Final = "start `darasa-box serve` or `darasa-box migrate` once"
@@ -137,12 +138,12 @@ def _status(settings: Settings, _told: argparse.Namespace) -> int:
     require_schema(settings.database)
     with closing(Readers(settings.database)) as readers:
         here = readers.here
-        known, waiting = school(here), unsent(here)
+        known = school(here)
         print(f"school: {known.name if known else 'none yet'}")
         print(f"claimed: {'yes' if is_claimed(here) else 'no'}")
         print(f"node: {found.node_id if (found := identity(here)) else 'none yet'}")
         print(f"schema: {schema_version(settings.database)}")
-        print(f"changes not yet sealed: {waiting.waiting}")
+        print("\n".join(plain_lines(sync_status(here), now_ms=system_clock())))
     return 0
 
 

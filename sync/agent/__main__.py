@@ -21,10 +21,12 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
 from appliance.database.migrate import require_schema, schema_version
+from appliance.district.queries import sync_status
+from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
 from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
 from appliance.settings import Settings, load_settings
-from sync.agent import answers, enrolment, status, stick
+from sync.agent import answers, enrolment, status, stick, verifying
 from sync.agent.agent import Agent, Seams, hardware_name, pause
 from sync.agent.faults import StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
@@ -37,6 +39,7 @@ logger = logging.getLogger(__name__)
 FAILED: Final = 1
 NOTHING_NEW: Final = 3  # of import: the stick can go back to the district as it is
 AGENT_LOCK: Final = "agent.lock"
+CHECK_S_MAX: Final = 600  # a running agent may have a backlog before it
 WAIT_FOR_BOX_S: Final = 1.0
 
 
@@ -64,11 +67,40 @@ def _run(settings: Settings, _told: argparse.Namespace) -> int:
     return 0
 
 
-def _status(settings: Settings, _told: argparse.Namespace) -> int:
+def _status(settings: Settings, told: argparse.Namespace) -> int:
     require_schema(settings.database)
     with closing(AgentDatabase(settings.database)) as db:
-        print(msgspec.json.format(msgspec.json.encode(status.status(db)), indent=2).decode())
+        if told.json:
+            print(msgspec.json.format(msgspec.json.encode(status.status(db)), indent=2).decode())
+        else:
+            print("\n".join(plain_lines(sync_status(db), now_ms=system_clock())))
     return 0
+
+
+def _verify(settings: Settings, _told: argparse.Namespace) -> int:
+    """Have everything compared now; a running agent does it, or this process alone."""
+    require_schema(settings.database)
+    with closing(AgentDatabase(settings.database)) as db:
+        with db.changing() as tx:
+            verifying.ask(tx)
+        try:
+            with _alone(settings.data_dir), shared_lock(settings.data_dir):
+                asyncio.run(_try_once(settings))
+        except DataDirInUse:
+            asyncio.run(_wait_for_check(db))
+        found = status.status(db)
+        is_done = not verifying.is_due(db, now_ms=system_clock())
+        print("\n".join(status.check_lines(db) if is_done else []))
+        print("\n".join(plain_lines(sync_status(db), now_ms=system_clock())))
+    return 0 if is_done and not found.different else FAILED
+
+
+async def _wait_for_check(db: AgentDatabase) -> None:
+    """The running agent has seen the wish; without a link it keeps it for later."""
+    for _ in range(CHECK_S_MAX):
+        if not verifying.is_due(db, now_ms=system_clock()):
+            return
+        await asyncio.sleep(1)
 
 
 def _enrol(settings: Settings, told: argparse.Namespace) -> int:
@@ -82,6 +114,7 @@ def _enrol(settings: Settings, told: argparse.Namespace) -> int:
     except DataDirInUse:
         print("The running agent has been told; `darasa-agent status` shows the outcome.")
         return 0
+    told.json = False
     return _status(settings, told)
 
 
@@ -210,9 +243,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, help="the box's TOML file")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("run", help="talk to the district for ever").set_defaults(command=_run)
-    commands.add_parser("status", help="what waits, and what the hub last said").set_defaults(
-        command=_status
-    )
+    told = commands.add_parser("status", help="what waits, and what the hub last said")
+    told.add_argument("--json", action="store_true", help="the numbers, for a program")
+    told.set_defaults(command=_status)
+    commands.add_parser(
+        "verify", help="compare everything with the district's copy, and mend what differs"
+    ).set_defaults(command=_verify)
     enrol = commands.add_parser("enrol", help="join a district with a one-time token")
     enrol.add_argument("url", help="the hub's address, https://…")
     enrol.add_argument("token", help="the token the district gave you")
