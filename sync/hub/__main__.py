@@ -18,6 +18,7 @@ from sync.hub.backup.taking import archive_wal
 from sync.hub.keys import claim_code, spoken
 from sync.hub.migrate import migrate
 from sync.hub.settings import HubSettings, load_settings
+from sync.hub.sharding import shard
 
 FAILED: Final = 1
 
@@ -87,6 +88,21 @@ def _restored(settings: HubSettings, _told: argparse.Namespace) -> None:
     asyncio.run(note_restored(settings, system_clock, print))
 
 
+def _shard(settings: HubSettings, _told: argparse.Namespace) -> None:
+    statements, was_run = asyncio.run(shard(settings.dsn))
+    for statement in statements:
+        print(f"{statement};")
+    if not was_run:
+        print("-- Citus is not installed in this database: nothing was done.")
+
+
+def _import(settings: HubSettings, told: argparse.Namespace) -> None:
+    # Here and not above: only this command needs the intake.
+    from sync.hub.sticks.command import import_folder  # noqa: PLC0415
+
+    asyncio.run(import_folder(settings, told.folder, system_clock, print))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="darasa-hub", description="Serve the district. Settings: DARASA_HUB_* variables."
@@ -96,9 +112,14 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, "serve the district; without one, print a claim code"),
         ("migrate", _migrate, "make the roles and bring the database to this release"),
         ("claim-code", _claim_code, "print the code that makes the first administrator"),
+        ("shard", _shard, "spread the schools over a Citus cluster; without one, show how"),
         ("restored", _restored, "after PostgreSQL was restored: let every box look again"),
     ):
         commands.add_parser(name, help=words, description=words).set_defaults(command=call)
+    words = "take in what schools sent on a stick, and put the answers on it"
+    carried = commands.add_parser("import", help=words, description=words)
+    carried.add_argument("folder", type=Path, metavar="DIR", help="where the stick is mounted")
+    carried.set_defaults(command=_import)
     words = "copy the server, restore the copy, look at everything in it, tell the boxes"
     backup = commands.add_parser("backup", help=words, description=words)
     backup.add_argument("folder", type=Path, help="on another disk; the newest seven stay")

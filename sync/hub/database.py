@@ -1,7 +1,8 @@
-"""The two pools, and the only way into them: a transaction that says whose rows it may see.
+"""The pools, and the only way into them: a transaction that says whose rows it may see.
 
 Row security reads `app.school_id` and `app.district`, which live as long as the
-transaction. A connection outside of one sees no school at all.
+transaction. A connection outside of one sees no school at all. Nothing outlives a
+transaction, so a pooler may hand each one another server connection.
 """
 
 from collections.abc import AsyncIterator
@@ -22,8 +23,8 @@ Isolation = Literal["read_committed", "repeatable_read"]
 LinkPool: TypeAlias = "Pool[asyncpg.Record]"
 Row = TypeVar("Row", bound=Struct)
 
-WEB_CONNECTIONS_MAX: Final = 4  # pages are short; more would only queue in PostgreSQL
 CONNECT_S_MAX: Final = 10.0
+STATEMENTS_KEPT: Final = 100  # the driver's own default: more than the hub has in its hot paths
 STATEMENT_S_MAX: Final = 60.0  # a report of one school takes milliseconds; a lock may wait
 
 SCOPE: Final[LiteralString] = (
@@ -32,16 +33,21 @@ SCOPE: Final[LiteralString] = (
 
 
 class Pools:
-    """`ingest` writes what schools send, `web` reads it and keeps the district's own accounts."""
+    """`ingest` writes what schools send, `web` reads it and keeps the district's own accounts.
 
-    def __init__(self, *, ingest: LinkPool, web: LinkPool) -> None:
+    `reports` is the replica where there is one: what it shows may be some seconds old. Nothing
+    that is acknowledged was ever read there.
+    """
+
+    def __init__(self, *, ingest: LinkPool, web: LinkPool, reports: LinkPool) -> None:
         self.ingest: Final = ingest
         self.web: Final = web
+        self.reports: Final = reports
 
     async def close(self) -> None:
         """Finish what runs and hang up."""
-        await self.ingest.close()
-        await self.web.close()
+        for pool in {self.ingest, self.web, self.reports}:
+            await pool.close()
 
 
 async def open_pools(settings: HubSettings) -> Pools:
@@ -49,8 +55,11 @@ async def open_pools(settings: HubSettings) -> Pools:
     ingest = await _pool(
         settings, settings.ingest_dsn, "darasa_ingest", settings.ingest_at_once + 1
     )
-    web = await _pool(settings, settings.web_dsn, "darasa_web", WEB_CONNECTIONS_MAX)
-    return Pools(ingest=ingest, web=web)
+    web = await _pool(settings, settings.web_dsn, "darasa_web", settings.web_connections)
+    reports = web
+    if settings.read_dsn:
+        reports = await _pool(settings, settings.read_dsn, "darasa_web", settings.web_connections)
+    return Pools(ingest=ingest, web=web, reports=reports)
 
 
 @asynccontextmanager
@@ -103,6 +112,8 @@ async def _pool(settings: HubSettings, dsn: str, role: str, connections_max: int
         command_timeout=STATEMENT_S_MAX,
         server_settings={"application_name": role},
         reset=_leave_as_it_is,
+        # Named statements belong to one server connection; a pooler changes it each time.
+        statement_cache_size=0 if settings.is_pooled else STATEMENTS_KEPT,
     )
 
 

@@ -24,6 +24,15 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     web_dsn: Annotated[
         str, Meta(description="PostgreSQL as darasa_web; `dsn` with that user when empty.")
     ] = ""
+    read_dsn: Annotated[
+        str, Meta(description="A replica as darasa_web, for reports; the primary when empty.")
+    ] = ""
+    is_pooled: Annotated[
+        bool, Meta(description="true: PgBouncer, pooling by transaction, stands in between.")
+    ] = False
+    web_connections: Annotated[
+        int, Meta(ge=1, le=100, description="Connections for pages; as many again for reports.")
+    ] = 4
     backup_dsn: Annotated[
         str, Meta(description="PostgreSQL as a role with REPLICATION, for `backup`; else `dsn`.")
     ] = ""

@@ -21,7 +21,7 @@ async def school_page(
 ) -> Template:
     """Show a school's classes, courses and tasks."""
     district_id = visitor.district_id
-    async with scoped(hub.pools.web, district_id=district_id) as link:
+    async with scoped(hub.pools.reports, district_id=district_id) as link:
         report = await school_report(link, district_id, school_id, now_ms=hub.clock())
         learners = await learner_progress(link, school_id)
     by_run = {
@@ -41,7 +41,7 @@ async def task_page(
     visitor: NamedDependency[Visitor],
 ) -> Template:
     """Show who has handed in, and how it was marked."""
-    async with scoped(hub.pools.web, district_id=visitor.district_id) as link:
+    async with scoped(hub.pools.reports, district_id=visitor.district_id) as link:
         report = await task_report(
             link, visitor.district_id, school_id, assessment_id, now_ms=hub.clock()
         )

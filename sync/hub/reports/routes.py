@@ -20,7 +20,7 @@ async def get_school(
 ) -> SchoolReport:
     """One school's classes, progress and tasks."""
     district_id = visitor.district_id
-    async with scoped(hub.pools.web, district_id=district_id) as link:
+    async with scoped(hub.pools.reports, district_id=district_id) as link:
         return await school_report(link, district_id, school_id, now_ms=hub.clock())
 
 
@@ -29,7 +29,7 @@ async def get_progress(
     school_id: FromPath[UUID], hub: NamedDependency[Hub], visitor: NamedDependency[Visitor]
 ) -> list[LearnerProgress]:
     """How far every pupil of a school is in every course."""
-    async with scoped(hub.pools.web, district_id=visitor.district_id) as link:
+    async with scoped(hub.pools.reports, district_id=visitor.district_id) as link:
         await one_school(link, visitor.district_id, school_id, now_ms=hub.clock())
         return await learner_progress(link, school_id)
 
@@ -39,7 +39,7 @@ async def get_hand_ins(
     school_id: FromPath[UUID], hub: NamedDependency[Hub], visitor: NamedDependency[Visitor]
 ) -> list[HandIn]:
     """Every hand-in of a school that is here."""
-    async with scoped(hub.pools.web, district_id=visitor.district_id) as link:
+    async with scoped(hub.pools.reports, district_id=visitor.district_id) as link:
         await one_school(link, visitor.district_id, school_id, now_ms=hub.clock())
         return await hand_ins(link, school_id)
 
