@@ -14,6 +14,7 @@ from typing import Final
 from nacl.signing import SigningKey
 
 from appliance.ids import RECEIPT_LETTERS
+from sync.core.bundle import unlock
 from sync.hub.faults import NotReady
 
 SEED_BYTES: Final = 32
@@ -33,6 +34,10 @@ class HubKey:
     def sign(self, words: bytes) -> bytes:
         """Return the Ed25519 signature, 64 bytes."""
         return self._signing.sign(words).signature
+
+    def unlock(self, content: bytes) -> bytes:
+        """Open what was locked for this hub. Raises BundleCorrupt."""
+        return unlock(content, self._signing.to_curve25519_private_key())
 
     def mark(self, words: bytes) -> bytes:
         """Return a keyed hash: cheaper than a signature where only this hub reads it."""

@@ -16,8 +16,9 @@ from appliance.notify import (
     notify_watchdog,
     watchdog_interval_s,
 )
-from sync.hub.app import APP_VERSION, create_app
+from sync.hub.app import create_app
 from sync.hub.keys import claim_code, spoken
+from sync.hub.opening import APP_VERSION
 from sync.hub.settings import HubSettings
 
 BACKLOG: Final = 1_024

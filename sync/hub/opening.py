@@ -1,0 +1,46 @@
+"""Opening the hub: for the server, and for commands that take in what schools send."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from importlib.metadata import version
+from typing import Final
+
+from appliance.access.limits import GuessLimit
+from appliance.access.passwords import PasswordHasher
+from appliance.clock import Clock
+from sync.hub.database import open_pools, scoped
+from sync.hub.identity import require_identity
+from sync.hub.intake.gate import Gate
+from sync.hub.keys import load_key
+from sync.hub.migrate import require_schema
+from sync.hub.running import Hub
+from sync.hub.settings import HubSettings
+
+APP_VERSION: Final = version("darasa")
+
+
+@asynccontextmanager
+async def open_hub(settings: HubSettings, clock: Clock) -> AsyncIterator[Hub]:
+    """Connect, and make sure that this database is this hub's.
+
+    Raises NotReady when the database is not migrated, or belongs to another key.
+    """
+    key = load_key(settings.key_file)
+    async with AsyncExitStack() as stack:
+        pools = await open_pools(settings)
+        stack.push_async_callback(pools.close)
+        async with pools.web.acquire() as connection:
+            await require_schema(connection)
+        async with scoped(pools.web) as link:
+            who = await require_identity(link, key, now_ms=clock())
+        yield Hub(
+            settings=settings,
+            clock=clock,
+            pools=pools,
+            key=key,
+            hub_id=who.hub_id,
+            gate=Gate(settings.ingest_at_once),
+            hasher=stack.enter_context(closing(PasswordHasher())),
+            guesses=GuessLimit(),
+            app_version=APP_VERSION,
+        )

@@ -1,0 +1,235 @@
+"""Taking a stick in: each segment by the same way as over the net, in whatever order it lies.
+
+A stick is a letter from a stranger until a signature on it fits: nothing of its names and
+folders is believed. What cannot be taken in is said and left on the stick.
+"""
+
+from pathlib import PurePosixPath
+from typing import Final, LiteralString
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from appliance.errors import DarasaError
+from sync.core.bundle import (
+    LOCKED_SEGMENT_BYTES_MAX,
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    SEGMENT_NAME,
+    TOP,
+    BundleCorrupt,
+    Manifest,
+    check_manifest,
+    lanes_in,
+    numbered,
+    read_id,
+    read_manifest,
+    segment_place,
+    stream_folder,
+)
+from sync.core.segment import Segment, SegmentRefused, check_signature, read_segment
+from sync.hub.database import rows, scoped
+from sync.hub.faults import ChainBroken, NodeRevoked
+from sync.hub.identity import identity
+from sync.hub.intake.accepting import Address, accept_segment, go_on, position
+from sync.hub.intake.hello import stand
+from sync.hub.intake.holding import Reason, Stream, hold, next_held
+from sync.hub.intake.nodes import NODE, Node, NodeClaim, node_of
+from sync.hub.intake.receipts import lock_school
+from sync.hub.running import Hub
+from sync.hub.sticks.answering import write_answer
+from sync.protocol import StreamPosition
+from sync.stick import Stick, StickFailed
+
+ASIDE_NAMED_MAX: Final = 20  # a stick full of rubbish is described, not listed
+
+SCHOOL_NAME: Final[LiteralString] = """
+SELECT s.name
+  FROM school AS s
+ WHERE s.school_id = $1
+"""
+
+
+class Came(Struct):
+    """What one board brought of one epoch, and what became of it."""
+
+    node_id: UUID
+    epoch: UUID
+    school: str | None = None
+    taken: int = 0
+    known: int = 0
+    waits: dict[str, int] = field(default_factory=dict)
+    aside: list[str] = field(default_factory=list)
+    answer_no: int | None = None
+
+    def wait(self, why: str) -> None:
+        """Count one more that waits."""
+        self.waits[why] = self.waits.get(why, 0) + 1
+
+
+class Arrived(Struct, frozen=True):
+    """A segment from a stick, and who it says it is from."""
+
+    segment: Segment
+    payload: bytes
+    claim: NodeClaim
+    address: Address
+
+
+def boards_on(stick: Stick) -> list[Came]:
+    """Find whose folders lie there."""
+    top = PurePosixPath(TOP)
+    return [
+        Came(node_id, epoch)
+        for node_id in map(read_id, stick.names(top))
+        if node_id is not None
+        for epoch in map(read_id, stick.names(top / str(node_id)))
+        if epoch is not None
+    ]
+
+
+async def import_stream(hub: Hub, stick: Stick, came: Came) -> Came:
+    """Take in one board's files of one epoch."""
+    asked = await _read_manifest(hub, stick, came)
+    folder = stream_folder(came.node_id, came.epoch)
+    for lane in lanes_in(stick.names(folder)):
+        for n, _ in numbered(stick.names(folder / str(lane)), SEGMENT_NAME):
+            await _import_file(hub, stick, came, lane, n)
+        if asked is not None:
+            await take_waiting(hub, Stream(asked[0].school_id, came.node_id, came.epoch, lane))
+    if asked is not None:
+        try:
+            came.answer_no = await write_answer(hub, stick, *asked)
+        except StickFailed as error:
+            came.aside.append(f"the answer could not be written: {error}")
+    return came
+
+
+async def _read_manifest(hub: Hub, stick: Stick, came: Came) -> tuple[Node, Manifest] | None:
+    """Read what the board asks, and first of all whether we have been rolled back since."""
+    place = stream_folder(came.node_id, came.epoch) / MANIFEST
+    content = stick.read(place, bytes_max=MANIFEST_BYTES_MAX)
+    try:
+        manifest, signed = read_manifest(content or b"")
+        require_fitting(manifest, came, hub.hub_id)
+        claim = claim_of(manifest.school_id, came.node_id)
+        async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+            node = await node_of(link, claim)
+            came.school = await link.fetchval(SCHOOL_NAME, claim.school_id)
+        check_manifest(signed, node.node_key)
+        await stand(hub, claim, manifest.hello)
+    except (BundleCorrupt, DarasaError) as error:
+        came.aside.append(f"no answer can be given: {place.name}: {_words(error)}")
+        return None
+    return node, manifest
+
+
+def require_fitting(manifest: Manifest, came: Came, hub_id: UUID) -> None:
+    """Raise BundleCorrupt for a manifest that was moved, or is for somebody else."""
+    if (manifest.hello.node_id, manifest.hello.epoch) != (came.node_id, came.epoch):
+        raise BundleCorrupt("it is about another box")
+    if manifest.hub_id != hub_id:
+        raise BundleCorrupt("it is for another district")
+
+
+async def _import_file(hub: Hub, stick: Stick, came: Came, lane: int, n: int) -> None:
+    place = segment_place(came.node_id, came.epoch, lane, n)
+    try:
+        arrived = _open(hub, stick, came, place)
+        await _take(hub, came, arrived)
+    except (BundleCorrupt, SegmentRefused, DarasaError) as error:
+        came.aside.append(f"{lane}/{place.name}: {_words(error)}")
+
+
+async def _take(hub: Hub, came: Came, arrived: Arrived) -> None:
+    before = await _where(hub, arrived)
+    try:
+        await accept_segment(hub, arrived.claim, arrived.address, arrived.payload)
+    except ChainBroken as error:
+        await _hold(hub, came, arrived, "gap", error)
+    except NodeRevoked as error:
+        await _hold_of_revoked(hub, came, arrived, error)
+    else:
+        came.known += arrived.segment.header.n <= before.received_n
+        came.taken += arrived.segment.header.n > before.received_n
+
+
+def _open(hub: Hub, stick: Stick, came: Came, place: PurePosixPath) -> Arrived:
+    content = stick.read(place, bytes_max=LOCKED_SEGMENT_BYTES_MAX)
+    payload = hub.key.unlock(content or b"")
+    segment = read_segment(payload)
+    header = segment.header
+    if (header.node_id, header.epoch) != (came.node_id, came.epoch):
+        raise BundleCorrupt("it lies in another box's folder")
+    address = Address(header.node_id, header.epoch, header.lane, header.n)
+    return Arrived(segment, payload, claim_of(header.school_id, header.node_id), address)
+
+
+async def _where(hub: Hub, arrived: Arrived) -> StreamPosition:
+    header = arrived.segment.header
+    stream = (header.school_id, header.node_id, header.epoch, header.lane)
+    async with scoped(hub.pools.ingest, school_id=header.school_id) as link:
+        return await position(link, await identity(link), *stream)
+
+
+async def _hold(
+    hub: Hub, came: Came, arrived: Arrived, why: Reason, error: ChainBroken | NodeRevoked
+) -> None:
+    """Keep what is ahead of its turn; its signature has been verified."""
+    header = arrived.segment.header
+    if isinstance(error, ChainBroken) and header.n <= error.received_n:
+        came.aside.append(f"{header.lane}/{header.n}: another history of the same number is here")
+        return
+    async with scoped(hub.pools.ingest, school_id=header.school_id) as link:
+        await lock_school(link, header.school_id)
+        is_held = await hold(link, arrived.segment, arrived.payload, why, now_ms=hub.clock())
+    if not is_held:
+        came.wait("on the stick: too much of this school waits already")
+    elif isinstance(error, ChainBroken):
+        came.wait(f"until segment {error.received_n + 1} comes")
+    else:
+        came.wait("because this box was closed by the district")
+
+
+async def _hold_of_revoked(hub: Hub, came: Came, arrived: Arrived, error: NodeRevoked) -> None:
+    claim = arrived.claim
+    async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
+        (node,) = await rows(link, Node, NODE, claim.school_id, claim.node_id)
+    try:
+        check_signature(arrived.segment, node.node_key)
+    except SegmentRefused as refused:
+        came.aside.append(f"{claim.node_id}: {refused}")
+        return
+    await _hold(hub, came, arrived, "node-revoked", error)
+
+
+async def take_waiting(hub: Hub, stream: Stream) -> None:
+    """Take in what waits, where its turn has come and nobody else would notice."""
+    claim = claim_of(stream.school_id, stream.node_id)
+    key = (stream.school_id, stream.node_id, stream.epoch, stream.lane)
+    async with scoped(hub.pools.ingest, school_id=stream.school_id) as link:
+        at = await position(link, await identity(link), *key)
+        waiting = await next_held(link, stream, at)
+    await go_on(hub, claim, waiting)
+
+
+def claim_of(school_id: UUID, node_id: UUID) -> NodeClaim:
+    """Say who it says it is from; the signature decides."""
+    return NodeClaim(node_id, school_id, 0)
+
+
+def _words(error: Exception) -> str:
+    return f"{error.title}: {error}" if isinstance(error, DarasaError) else str(error)
+
+
+def words_of(came: Came) -> list[str]:
+    """Say what became of one board's files, to whoever stands at the hub with the stick."""
+    who = f"{came.school or 'unknown school'}, box {came.node_id}"
+    lines = [f"{who}: {came.taken} segments came, {came.known} were there already"]
+    lines += [f"  {count} wait {why}" for why, count in sorted(came.waits.items())]
+    lines += [f"  left on the stick: {what}" for what in came.aside[:ASIDE_NAMED_MAX]]
+    if len(came.aside) > ASIDE_NAMED_MAX:
+        lines.append(f"  left on the stick: {len(came.aside) - ASIDE_NAMED_MAX} more")
+    if came.answer_no is not None:
+        lines.append(f"  the answer {came.answer_no} is on the stick: carry it back")
+    return lines
