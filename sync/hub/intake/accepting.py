@@ -77,9 +77,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $5, $8)
 
 KEEP_RAW: Final[LiteralString] = """
 INSERT INTO sync_inbox (school_id, node_id, epoch, lane, n, hash, raw, log_no, log_hash, rows,
-                        inserted, updated, superseded, conflict, duplicate, quarantined,
+                        inserted, updated, superseded, conflict, duplicate, quarantined, erased,
                         received_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 """
 
 MOVE_SCHOOL: Final[LiteralString] = """
@@ -267,9 +267,10 @@ async def _advance(
     )
     assert moved == "INSERT 0 1", f"stream {stream} moved under the school's lock"
     counts = tuple(getattr(merging.tally, name) for name in Tally.__struct_fields__)
+    raw = None if merging.tally.erased else payload  # it holds what must not be kept
     await link.execute(
         KEEP_RAW,
-        *(*stream, header.n, segment.hash, payload, log.log_no, log.log_hash, header.rows),
+        *(*stream, header.n, segment.hash, raw, log.log_no, log.log_hash, header.rows),
         *(*counts, merging.now_ms),
     )
     await link.execute(NOTE_ARRIVAL, header.school_id, header.node_id, merging.now_ms, header.rows)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from appliance.ids import uuid7
 from sync.hub.database import Link
+from sync.hub.intake.erased import erased_people, is_about, without_erased
 from sync.hub.intake.staging import Batch, Refused, Sorted
 from sync.hub.intake.statements import Statements, statements
 from sync.projections import POSTGRES_SECTION_PROGRESS
@@ -31,7 +32,7 @@ WITH known AS (
       WHERE school_id = $1
         AND tbl       = $7
         AND pk IS NOT DISTINCT FROM $8
-        AND image     = $9
+        AND md5(image) = md5($9)
         AND resolved_at_ms IS NULL
   RETURNING id)
 INSERT INTO sync_quarantine (school_id, id, node_id, epoch, lane, n, tbl, pk, image, reason,
@@ -74,6 +75,7 @@ class Tally(Struct):
     conflict: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    erased: int = 0
 
     @property
     def rows(self) -> int:
@@ -125,11 +127,16 @@ class Merging(Struct):
 async def merge_segment(connection: Link, merging: Merging, blocks: list[Sorted]) -> None:
     """Merge all rows, or put aside those that cannot be. Under the school's lock."""
     merging.has_rows_aside = await connection.fetchval(HAS_ROWS_ASIDE, merging.school_id)
+    people = await erased_people(connection, merging.school_id)
     for found in blocks:
-        for refused in found.refused:
-            await keep_aside(connection, merging, refused)
+        refused = [row for row in found.refused if not is_about(row, people)]
+        merging.tally.erased += len(found.refused) - len(refused)
+        await keep_all_aside(connection, merging, refused)
         for batch in found.batches:
-            await merge_batch(connection, merging, batch)
+            left = without_erased(batch, people)
+            merging.tally.erased += len(batch.rows) - len(left.rows)
+            if left.rows:
+                await merge_batch(connection, merging, left)
     assert merging.tally.rows == merging.header.rows, merging
 
 
@@ -165,7 +172,7 @@ async def _cut_down(
             await merge_batch(connection, merging, half)
         return
     reason = f"{type(error).__name__} {error.constraint_name or error.column_name or ''}".strip()
-    await keep_aside(connection, merging, _as_sent(batch, reason))
+    await keep_all_aside(connection, merging, [_as_sent(batch, reason)])
 
 
 def _as_sent(batch: Batch, reason: str) -> Refused:
@@ -176,12 +183,19 @@ def _as_sent(batch: Batch, reason: str) -> Refused:
     return Refused(batch.table.name, tuple(image), tuple(image.values()), reason)
 
 
-async def keep_aside(connection: Link, merging: Merging, refused: Refused) -> None:
-    """Keep a row as it came. The node is told, and does not call it safe."""
+async def keep_all_aside(connection: Link, merging: Merging, refused: list[Refused]) -> None:
+    """Keep rows as they came. The node is told, and does not call them safe."""
+    if not refused:
+        return
+    await connection.executemany(KEEP_ASIDE, [_aside(merging, row) for row in refused])
+    merging.tally.quarantined += len(refused)
+    merging.has_rows_aside = True
+
+
+def _aside(merging: Merging, refused: Refused) -> tuple[object, ...]:
     header = merging.header
     image = dict(zip(refused.columns, refused.values, strict=True))
-    await connection.execute(
-        KEEP_ASIDE,
+    return (
         header.school_id,
         uuid7(merging.now_ms),
         header.node_id,
