@@ -208,8 +208,6 @@ def _aside(merging: Merging, refused: Refused) -> tuple[object, ...]:
         refused.reason[:REASON_CHARS_MAX],
         merging.now_ms,
     )
-    merging.tally.quarantined += 1
-    merging.has_rows_aside = True
 
 
 async def _merge_staged(connection: Link, merging: Merging, batch: Batch, merge: MergeSet) -> Tally:
