@@ -116,10 +116,12 @@ async def answer_hello(hub: Hub, claim: NodeClaim, request: HelloRequest) -> Sig
 
 
 async def stand(hub: Hub, claim: NodeClaim, request: HelloRequest) -> Hello:
-    """Say the same to a board that asks by a stick, which is no contact and tells no time."""
+    """Say the same to a board that asks by a stick: late, perhaps, and from a life that is over.
+
+    So it is no contact, and no sign that two boards are alive.
+    """
     async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
         await node_of(link, claim)
-        await link.execute(TOUCH_EPOCH, claim.school_id, claim.node_id, request.epoch, hub.clock())
         return await _hello(hub, link, claim, request)
 
 
