@@ -243,8 +243,10 @@ class Session:
         return rows
 
     def _is_ours(self, me: Identity, receipt: Receipt) -> bool:
-        """Say whether a receipt is about this lineage, at the hub we know."""
+        """Say whether a receipt is about this lineage, at the hub we know, and the latest."""
         if (receipt.epoch, receipt.incarnation) != (me.epoch, me.incarnation):
+            return False
+        if receipt.no < me.receipt_no:  # one that lay in a drawer must not look like a rollback
             return False
         own = store.own_hash(self._db, me, receipt.lane, receipt.received_n)
         return own == receipt.received_hash

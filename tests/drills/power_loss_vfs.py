@@ -11,6 +11,7 @@ medium: each unsynced write kept, dropped, or torn at 512-byte sectors.
     disk.cut_after(40)              # the 40th write, truncate or sync from now fails
     ...                             # work until WriteFailed
     disk.power_cycle()              # the real files become one possible disk; power is back
+    disk.stumble_at(3, apsw.FullError())   # or: one write fails, and the power stays on
 
 Not covered: names of files (creating, deleting and renaming count as durable at once),
 bit rot, memory-mapped reads (a VFS in Python has none), a real kernel.
@@ -55,6 +56,13 @@ class Shadow(Struct):
             _replay(self.durable, operation)
         self.pending.clear()
 
+    def written(self) -> bytes:
+        """Return what the system's cache says the file is."""
+        content = bytearray(self.durable)
+        for operation in self.pending:
+            _replay(content, operation)
+        return bytes(content)
+
     def possible(self, chance: Random) -> bytes:
         """Return one of the many states in which a power cut may leave this file."""
         survived = bytearray(self.durable)
@@ -74,6 +82,7 @@ class PowerLossDisk:
         self._chance: Final = chance
         self._shadows: dict[str, Shadow] = {}
         self._left: int | None = None
+        self._stumble: tuple[int, apsw.Error] | None = None
         self._lock: Final = Lock()  # the writer's and the checkpoint's threads share the disk
         self._vfs: Final = _Vfs(self)
 
@@ -90,6 +99,17 @@ class PowerLossDisk:
         """Cut the power now."""
         self.is_off = True
 
+    def stumble_at(self, operation: int, error: apsw.Error) -> None:
+        """Let one write, truncate or sync fail with `error` and not be done; power stays on."""
+        assert operation >= 1, operation
+        self._stumble = (operation, error)
+
+    def recover(self) -> bool:
+        """Forget a failure that was to come; say whether it had come."""
+        has_come = self._stumble is None
+        self._stumble = None
+        return has_come
+
     def possible_disk(self, folder: Path) -> None:
         """Write into `folder` one disk that the cut may have left, under the files' names."""
         for name, content in self._possible_files().items():
@@ -101,6 +121,14 @@ class PowerLossDisk:
             Path(name).write_bytes(content)
             Path(name + "-shm").unlink(missing_ok=True)
         self._shadows.clear()
+        self._left = None
+        self.is_off = False
+
+    def restart(self) -> None:
+        """Switch on after the processes were killed: the system kept all they had written."""
+        for name, shadow in self._shadows.items():
+            Path(name).write_bytes(shadow.written())
+            Path(name + "-shm").unlink(missing_ok=True)
         self._left = None
         self.is_off = False
 
@@ -123,6 +151,7 @@ class PowerLossDisk:
     def changed(self, name: str, operation: Operation) -> None:
         """Record a write or truncate; one that the cut interrupts may still be on the disk."""
         with self._lock:
+            self._fail_once()
             if not self.is_off:
                 self._shadows[name].pending.append(operation)
             self._step()
@@ -130,9 +159,18 @@ class PowerLossDisk:
     def synced(self, name: str) -> None:
         """Record a sync, unless the power fails or the disk lies."""
         with self._lock:
+            self._fail_once()
             self._step()
             if not self.is_lying:
                 self._shadows[name].sync()
+
+    def _fail_once(self) -> None:
+        if self._stumble is None:
+            return
+        left, error = self._stumble
+        self._stumble = (left - 1, error) if left > 1 else None
+        if left == 1:
+            raise error
 
     def _step(self) -> None:
         self.operations += 1

@@ -8,11 +8,16 @@ from contextlib import contextmanager
 
 from msgspec import structs
 
-from sync.agent import recovery, rows, session
+from sync.agent import recovery, retention, rows, session
 from sync.core.node import Heard, judge_hello
+from sync.core.segment import SegmentCorrupt
+from sync.hub.intake.merging import Tally
 from sync.merge import BECOMES_CURRENT, Image
-from tests.simulation.hub import Hub
-from tests.simulation.world import MIXES, Lost, Mix
+from tests.simulation import hub
+from tests.simulation.actions import MIXES, mix
+from tests.simulation.board import Board
+from tests.simulation.district import School
+from tests.simulation.hub import Crashed, Hub
 
 FORGET_MARKER = "UPDATE sync_identity SET remark_tbl = NULL, remark_pk = NULL"
 FORGET_DEBT = "UPDATE sync_identity SET recovery_due = 0, self_cursor = ?1"
@@ -20,17 +25,22 @@ IS_MARKED = "SELECT 1 FROM sync_dirty WHERE tbl = ?1 AND pk = ?2"
 UNMARK = "DELETE FROM sync_dirty WHERE tbl = ?1 AND pk = ?2"
 SYNCHRONOUS_NORMAL, SYNCHRONOUS_FULL = 1, 2
 CRASH = 0.1
+MISSING = object()
+DROP_TRIGGER = "DROP TRIGGER IF EXISTS grade_captured"
 
 
 @contextmanager
 def replaced(owner, name, other):
     """Put `other` in the place of one function, and the function back."""
-    ours = getattr(owner, name)
+    ours = getattr(owner, name, MISSING)
     setattr(owner, name, other)
     try:
         yield
     finally:
-        setattr(owner, name, ours)
+        if ours is MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, ours)
 
 
 def no_hash_compare():
@@ -115,7 +125,7 @@ def no_conflict_table():
     def drop(*_args, **_rest):
         pass
 
-    with replaced(rows, "keep_image", drop), replaced(Hub, "keep", drop):
+    with replaced(rows, "keep_image", drop), replaced(School, "keep", drop):
         yield
 
 
@@ -123,12 +133,59 @@ def watermark_apart():
     """The hub moves its watermark, and merges in a transaction of its own."""
 
     def accept(self, school, segment, tables):
-        self.move(school, segment)
+        school.move(segment, Tally(inserted=segment.header.rows))
+        self.commit()
         if self.dice.random() < CRASH:
-            raise Lost
-        self.merge(school, segment.header, tables)
+            raise Crashed
+        tally = school.merge(segment.header, tables)
+        self.commit()
+        return tally
 
     return replaced(Hub, "accept", accept)
+
+
+def answering_before_the_commit():
+    """The hub acknowledges a segment, and commits some time later."""
+    commit = Hub.commit
+
+    def accept(self, school, segment, tables):
+        tally = school.merge(segment.header, tables)
+        school.move(segment, tally)
+        if self.dice.random() < 0.5:
+            commit(self)
+        return tally
+
+    return replaced(Hub, "accept", accept)
+
+
+def a_trigger_is_missing():
+    """Somebody migrated a table and forgot its capture."""
+    boot = Board.boot
+
+    def boot_without(self):
+        boot(self)
+        self.connection.execute(DROP_TRIGGER)
+
+    return replaced(Board, "boot", boot_without)
+
+
+def trimming_what_is_not_applied():
+    """Payloads go when they are old, wherever the hub stands."""
+    return replaced(retention, "min", lambda _applied, planned: planned)
+
+
+def nothing_is_put_aside():
+    """One row that cannot be merged refuses its segment, for ever."""
+
+    def put_aside(*_args):
+        raise SegmentCorrupt("this row cannot be merged")
+
+    return replaced(School, "put_aside", put_aside)
+
+
+def no_signature():
+    """A segment's signature is not looked at."""
+    return replaced(hub, "check_any_signature", lambda *_args: None)
 
 
 def sealing_at_normal():
@@ -145,16 +202,24 @@ def sealing_at_normal():
     return replaced(session, "seal_rows", seal)
 
 
-REWIND = Mix(network=0.1, restore=4, hub_rollback=3, reads_receipts=False)
+REWIND = mix(network=0.1, restore=4, back_up=4, roll_hub_back=3, reads_receipts=False)
 
 # Each rule with the accidents it is there for.
 ABLATIONS = {
     "no hash compare in hello": (no_hash_compare, MIXES["clone and restore"]),
-    "new epoch without re-push": (no_repush, MIXES["hub rollback, trimmed"]),
+    "new epoch without re-push": (no_repush, MIXES["hub rollback, trimmed payloads"]),
     "recovered rows not marked dirty": (no_remarking_of_recovered_rows, REWIND),
-    "recovery debt not persisted": (debt_in_memory, Mix(network=0.4, clone=5, hub_rollback=6)),
+    "recovery debt not persisted": (
+        debt_in_memory,
+        mix(network=0.4, clone=5, roll_hub_back=6),
+    ),
     "no tie-break by row_hash": (no_tie_break, MIXES["clone and restore"]),
     "no sync_conflict": (no_conflict_table, MIXES["clone"]),
     "watermark outside the data transaction": (watermark_apart, MIXES["network"]),
     "sealing commit at NORMAL": (sealing_at_normal, MIXES["network"]),
+    "answering before the commit": (answering_before_the_commit, mix(hub_crashes=20, trim=20)),
+    "a trigger is missing": (a_trigger_is_missing, MIXES["network"]),
+    "trimming what is not applied": (trimming_what_is_not_applied, mix(network=0.6, trim=30)),
+    "nothing is put aside": (nothing_is_put_aside, MIXES["poison"]),
+    "signatures not looked at": (no_signature, MIXES["network"]),
 }

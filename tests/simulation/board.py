@@ -6,22 +6,24 @@ as an I/O error; then both are gone and the disk holds one of the states it may 
 
 import contextlib
 import shutil
+import tempfile
 from pathlib import Path
+from typing import ClassVar
 from uuid import UUID
 
 import apsw
+from msgspec import Struct
 from nacl.signing import SigningKey
 
 from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from sync.agent.enrolment import JOIN
-from sync.agent.rows import READ_ROW
 from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Session
 from sync.agent.store import identity, open_streams
 from sync.merge import digest, order_of, row_hash
-from sync.registry import TABLES
+from sync.registry import TABLE, TABLE_NUMBERED, TABLES
 from tests.drills.power_loss_vfs import PowerLossDisk
 
 FILE = "school.db"
@@ -33,14 +35,29 @@ INSERT INTO sync_identity (node_id, school_id, epoch)
 VALUES (?1, ?2, ?3)
 """
 
-CHAIN_AND_STREAM = """
-SELECT count(c.n), coalesce(max(c.n), 0), s.cur_n
+STREAMS = """
+SELECT s.lane, s.epoch, s.cur_n, s.cur_hash, s.trimmed_n, s.received_n, s.applied_n
   FROM sync_stream AS s
-  LEFT JOIN sync_chain AS c ON c.epoch = s.epoch AND c.lane = s.lane
- GROUP BY s.lane
 """
+CHAIN = """
+SELECT c.n, c.hash
+  FROM sync_chain AS c
+ WHERE c.epoch = ?1 AND c.lane = ?2
+ ORDER BY c.n
+"""
+PAYLOADS = """
+SELECT p.lane, p.n
+  FROM sync_segment AS p
+ WHERE p.epoch = ?1
+"""
+SURVIVES = "SELECT payload FROM sync_segment WHERE lane = ?1 AND epoch = ?2 AND n = ?3"
+DIRTY = "SELECT tbl, pk FROM sync_dirty"
+CONFLICTS = "SELECT tbl, pk, row_hash FROM sync_conflict"
 
-ALL_IDS = {table.name: f"SELECT id FROM {table.name}" for table in TABLES}
+ALL_ROWS = {
+    table.name: f"SELECT {', '.join(column.name for column in table.columns)} FROM {table.name}"
+    for table in TABLES
+}
 
 
 def make_template(folder):
@@ -51,10 +68,48 @@ def make_template(folder):
     return path
 
 
+class Row(Struct, frozen=True):
+    """One current row: its values, its counters and the hash of its content."""
+
+    values: tuple
+    order: tuple
+    hash: bytes
+    is_deleted: bool
+
+
+class Look(Struct, frozen=True):
+    """Everything one board has committed, read at once."""
+
+    rows: dict
+    conflicts: frozenset
+    dirty: frozenset
+    streams: dict
+    payloads: frozenset
+
+    @property
+    def waiting(self):
+        """What a fault-free exchange must make less: unsent segments and unsealed rows."""
+        unsent = sum(stream.cur_n - stream.received_n for stream in self.streams.values())
+        return unsent + len(self.dirty)
+
+
+class Stream(Struct, frozen=True):
+    """One lane's books."""
+
+    epoch: bytes
+    cur_n: int
+    cur_hash: bytes
+    trimmed_n: int
+    received_n: int
+    applied_n: int
+    chain: tuple
+
+
 class Board:
-    """One box. `disk` is where the power fails."""
+    """One box. `disk` is where the power fails; `life` counts the states put under it."""
 
     number = 0
+    in_use: ClassVar = set()  # tables any board has ever written; the others are empty
 
     def __init__(self, folder, node_id, school_id, seed, dice):
         self.folder = Path(folder)
@@ -63,6 +118,8 @@ class Board:
         self.key = SigningKey(seed)
         self.dice = dice
         self.backup = None
+        self.life = 0
+        self.touched = set()
         Board.number += 1
         self.disk = PowerLossDisk(f"board-{Board.number}", dice)
         self.is_up = False
@@ -77,8 +134,13 @@ class Board:
         )
         self.connection.pragma("foreign_keys", 0)  # the simulated school has no parents for facts
         self.db = AgentDatabase(self.path, mmap_size_bytes=0, vfs=self.disk.name)
+        for connection in (self.connection, self.db._connection):
+            connection.preupdate_hook(self._changed)
         self.begin_session()
         self.is_up = True
+        self.life += 1
+        self._seen = None
+        self.touched.clear()
 
     def begin_session(self):
         dice = self.dice
@@ -86,6 +148,14 @@ class Board:
             epoch=lambda: UUID(bytes=dice.randbytes(16)), nonce=lambda: dice.randbytes(16)
         )
         self.session = Session(self.db, self.key, chance)
+
+    def _changed(self, update):
+        """SQLite's own word about every changed row, whatever the triggers say (I16)."""
+        table = TABLE.get(update.table_name)
+        if table is not None:
+            values = update.new or update.old
+            self.in_use.add(table)
+            self.touched.add((table, (update.old or values)[0]))
 
     def close(self):
         """Hang up; without power nothing more reaches the disk."""
@@ -105,6 +175,13 @@ class Board:
         self.disk.cut()
         self.close()
         self.disk.power_cycle()
+        self.boot()
+
+    def kill(self):
+        """The processes are gone at once; what they wrote stays in the system's cache."""
+        self.disk.cut()
+        self.close()
+        self.disk.restart()
         self.boot()
 
     # Files: a restored backup and a cloned card are copies of these.
@@ -132,6 +209,7 @@ class Board:
     def writing(self):
         """One command: acknowledged once this is left."""
         execute = self.connection.execute
+        self.touched.clear()
         execute("BEGIN IMMEDIATE")
         try:
             yield execute
@@ -146,48 +224,79 @@ class Board:
         with self.writing() as execute:
             execute(CLAIM, (self.node_id.bytes, self.school_id.bytes, epoch.bytes))
         hub.enrol(self.school_id, self.node_id, self.key.verify_key.encode())
-        self.join(hub)
-
-    def join(self, hub):
         with self.db.changing() as tx:
             hub_part = (hub.hub_id, hub.public_key, "https://hub.example", hub.incarnation)
             tx.run(JOIN, hub_part)
             open_streams(tx, identity(tx))
 
-    # Looking, for the oracle. On the agent's connection: it sees what is committed.
+    # Looking, for the invariants. On the agent's connection: it sees what is committed.
 
-    def rows(self):
-        for table in TABLES:
-            for (pk,) in self.db.tuples(ALL_IDS[table.name]):
-                yield table, pk, self.db.tuples(READ_ROW[table.name], (pk,))[0]
+    def look(self):
+        """What is committed now; read again only when something was."""
+        version = (self.life, self.db.data_version, self.db._connection.total_changes())
+        if self._seen is None or self._seen[0] != version:
+            self._seen = (version, self._read())
+        return self._seen[1]
+
+    def _read(self):
+        tuples = self.db.tuples
+        streams = {
+            lane: Stream(epoch, *rest, tuple(tuples(CHAIN, (epoch, lane))))
+            for lane, epoch, *rest in tuples(STREAMS)
+        }
+        epochs = {stream.epoch for stream in streams.values()}
+        return Look(
+            rows={
+                (table.name, values[0]): row_of(table, values)
+                for table in self.in_use
+                for values in tuples(ALL_ROWS[table.name])
+            },
+            conflicts=frozenset((name_of(tbl), *rest) for tbl, *rest in tuples(CONFLICTS)),
+            dirty=frozenset((name_of(tbl), pk) for tbl, pk in tuples(DIRTY)),
+            streams=streams,
+            payloads=frozenset(row for epoch in epochs for row in tuples(PAYLOADS, (epoch,))),
+        )
+
+    def dirty(self):
+        return {(name_of(tbl), pk) for tbl, pk in self.db.tuples(DIRTY)}
 
     def hashes(self):
         """Every image this board holds: current rows and conflicts."""
-        held = {(table.name, pk, row_hash(table, row)) for table, pk, row in self.rows()}
-        conflicts = self.db.tuples("SELECT tbl, pk, row_hash FROM sync_conflict")
-        return held | {(name_of(tbl), pk, hashed) for tbl, pk, hashed in conflicts}
+        look = self.look()
+        return look.conflicts | {(*key, row.hash) for key, row in look.rows.items()}
 
-    def digests(self):
-        parts = {table.name: [] for table in TABLES}
-        for table, pk, row in self.rows():
-            parts[table.name].append((pk, order_of(table, row)[1], row_hash(table, row)))
-        return {name: (len(rows), digest(rows)) for name, rows in parts.items()}
+    def digests(self, without=frozenset()):
+        return digests_of(self.look().rows, without)
 
-    def dirty(self):
-        return self.db.value("SELECT count(*) FROM sync_dirty")
+    def would_survive(self, sent):
+        """I5: whether a sealed segment is still there after a cut right now."""
+        shadows = self.disk._shadows
+        if not any(shadow.pending for shadow in shadows.values()):
+            return True
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            for path, shadow in shadows.items():
+                (Path(name) / Path(path).name).write_bytes(shadow.durable)
+            with contextlib.closing(apsw.Connection(f"{name}/{FILE}")) as disk:
+                found = disk.execute(SURVIVES, (sent.lane, sent.epoch.bytes, sent.n)).fetchall()
+        return found == [(sent.payload,)]
 
-    def is_linked(self):
-        """I4: the present epoch's chain is 1, 2, 3 … up to where the stream stands."""
-        found = self.db.tuples(CHAIN_AND_STREAM)
-        return all(number == last == cur_n for number, last, cur_n in found)
 
-    def is_durable(self):
-        """I5: whether everything committed would survive a cut right now."""
-        return not any(shadow.pending for shadow in self.disk._shadows.values())
+def row_of(table, values):
+    is_deleted = not table.is_fact and values[-1] is not None  # registry.VERSION_COLUMNS
+    return Row(values, order_of(table, values), row_hash(table, values), is_deleted)
+
+
+def digests_of(rows, without):
+    """Count and digest of each table, but for the rows named in `without`."""
+    parts = {table.name: [] for table in TABLES}
+    for (name, pk), row in rows.items():
+        if (name, pk) not in without:
+            parts[name].append((pk, order_of(TABLE[name], row.values)[1], row.hash))
+    return {name: (len(found), digest(found)) for name, found in parts.items() if found}
 
 
 def name_of(number):
-    return next(table.name for table in TABLES if table.number == number)
+    return TABLE_NUMBERED[number].name
 
 
 def stamp(now_ms):

@@ -1,33 +1,32 @@
 """A hub in memory: the real judgments of sync.core.hub and sync.merge over dictionaries.
 
-A snapshot is a copy of its state; rolling back puts one in its place, which is what a
-restored database or virtual machine does.
+What is committed survives a crash; every commit is kept, so the hub can be put back to any
+moment, as a restored database, a virtual machine or a lagging replica would be.
 """
 
+import contextlib
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey
 
 from sync.core.columns import Rows, pack
 from sync.core.hub import Arrival, Position, has_rows_to_pull, judge_segment, was_rolled_back
-from sync.core.segment import check_signature, open_body, read_segment
-from sync.merge import (
-    BECOMES_CURRENT,
-    CONFLICTS,
-    Image,
-    Outcome,
-    digest,
-    image_of,
-    judge,
-    order_of,
+from sync.core.segment import (
+    SegmentRefused,
+    SignatureWrong,
+    check_signature,
+    open_body,
+    read_segment,
 )
 from sync.protocol import (
-    LOG_BEGIN,
+    EXCEPTIONS_MAX,
     Hello,
     PullPage,
     Receipt,
+    RowException,
     SegmentAnswer,
     SignedHello,
     SignedReceipt,
@@ -36,44 +35,37 @@ from sync.protocol import (
     encode,
     genesis,
     hello_message,
-    next_log_hash,
     receipt_message,
 )
-from sync.registry import TABLE, TABLES
+from sync.registry import TABLE
+from tests.simulation.board import digests_of
+from tests.simulation.district import School, names
+
+COMMITS_KEPT = 60
 
 
 class Broken(Exception):
     """409: the segment does not continue what is here."""
 
 
-class Held(Struct, frozen=True):
-    """A current row: its values, its image, when it last changed."""
-
-    values: tuple
-    image: Image
-    change_no: int
+class Denied(Exception):
+    """401 or 403: this key may not speak for this node."""
 
 
-class School(Struct):
-    """What the hub keeps of one school."""
+class Crashed(Exception):
+    """The hub went down in the middle; nobody hears an answer."""
 
-    rows: dict
-    conflicts: dict
-    streams: dict  # (node, epoch, lane) -> hashes received, in order
-    heads: dict  # epoch -> highest change number
-    log: list
-    change_no: int = 0
+
+class State(Struct, frozen=True):
+    """Everything that is durable."""
+
+    incarnation: UUID
+    timeline: int
+    schools: dict
 
     def copy(self):
-        streams = {key: list(hashes) for key, hashes in self.streams.items()}
-        return School(
-            dict(self.rows),
-            dict(self.conflicts),
-            streams,
-            dict(self.heads),
-            list(self.log),
-            self.change_no,
-        )
+        schools = {key: school.copy() for key, school in self.schools.items()}
+        return State(self.incarnation, self.timeline, schools)
 
 
 class Hub:
@@ -85,33 +77,79 @@ class Hub:
         self.public_key = self.key.verify_key.encode()
         self.hub_id = UUID(bytes=dice.randbytes(16))
         self.incarnation = self.new_incarnation()
+        self.timeline = 1
         self.schools = {}
         self.node_keys = {}
+        self.revoked = set()
         self.now_ms = 0
         self.reads_receipts = True
+        self.crashes = None
+        self.journal = []
+        self.backup = None
+        self.rewinds = 0
+        self.commit()
 
     def new_incarnation(self):
         return UUID(bytes=self.dice.randbytes(16))
 
     def enrol(self, school_id, node_id, node_key):
-        self.schools.setdefault(school_id, School({}, {}, {}, {}, [LOG_BEGIN]))
-        self.node_keys[node_id] = (school_id, node_key)
+        if school_id not in self.schools:
+            self.schools[school_id] = School(school_id.bytes)
+        _, keys = self.node_keys.get(node_id, (school_id, ()))
+        self.node_keys[node_id] = (school_id, (node_key, *keys))
+        self.revoked.discard(node_id)
+        self.commit()
 
-    # The accident.
+    # What lasts.
 
-    def snapshot(self):
-        return self.incarnation, {key: school.copy() for key, school in self.schools.items()}
+    def commit(self):
+        """Nothing is answered before this; a crash goes back to the last one."""
+        if self.crashes == "before":
+            self.crash()
+        state = State(self.incarnation, self.timeline, self.schools).copy()
+        self.journal = [*self.journal[-COMMITS_KEPT:], state]
+        if self.crashes == "after":
+            self.crash()
 
-    def roll_back(self, snapshot, *, is_noticed):
-        self.incarnation, schools = snapshot
-        self.schools = {key: school.copy() for key, school in schools.items()}
+    def crash(self):
+        self.crashes = None
+        self._become(self.journal[-1])
+        raise Crashed
+
+    def roll_back(self, commits, *, is_noticed):
+        """Forget the newest commits; a noticed one gets another incarnation, as told to."""
+        self.journal = self.journal[: max(len(self.journal) - commits, 1)]
+        self.put_back(self.journal[-1], is_noticed=is_noticed)
+
+    def put_back(self, state, *, is_noticed):
+        self._become(state)
+        self.rewinds += 1
         if is_noticed:
             self.incarnation = self.new_incarnation()
+        self.commit()
+
+    def promote(self, commits):
+        """A replica that lags by some commits takes over, on a timeline of its own."""
+        timeline = self.timeline
+        self.roll_back(commits, is_noticed=False)
+        self.timeline = timeline + 1
+        self.commit()
+
+    def _become(self, state):
+        state = state.copy()
+        self.incarnation, self.timeline = state.incarnation, state.timeline
+        self.schools = state.schools
 
     # The protocol.
 
+    def admit(self, node_id):
+        """The school a token would be good for, and the node's keys: two while it rotates."""
+        if node_id not in self.node_keys or node_id in self.revoked:
+            raise Denied
+        return self.node_keys[node_id]
+
     def hello(self, request):
-        school_id, _ = self.node_keys[request.node_id]
+        school_id, _ = self.admit(request.node_id)
         school = self.schools[school_id]
         if request.receipt is not None and self.reads_receipts:
             self._notice_rollback(school, request.receipt)
@@ -127,7 +165,7 @@ class Hub:
                 streams=positions,
                 incarnation=self.incarnation,
                 pull=has_rows_to_pull(school.heads, request.epoch, request.self_cursor),
-                exceptions=[],
+                exceptions=exceptions(school),
                 hub_time_ms=self.now_ms,
                 receipt=self._receipt(school, subject, positions[0]),
                 nonce=request.nonce,
@@ -135,41 +173,45 @@ class Hub:
         )
         return SignedHello(body=body, signature=self.key.sign(hello_message(body)).signature)
 
-    def put(self, payload):
+    def put(self, node_id, payload):
+        school_id, node_keys = self.admit(node_id)
         segment = read_segment(payload)
         header = segment.header
-        school_id, node_key = self.node_keys[header.node_id]
-        assert school_id == header.school_id
-        assert header.hub_id == self.hub_id
-        check_signature(segment, node_key)
+        if (header.school_id, header.node_id, header.hub_id) != (school_id, node_id, self.hub_id):
+            raise SegmentRefused("of another school, node or hub")
+        check_any_signature(segment, node_keys)
         tables = open_body(segment)
         school = self.schools[school_id]
-        received = school.streams.get((header.node_id, header.epoch, header.lane), [])
+        links = school.streams.get((header.node_id, header.epoch, header.lane), ())
         at = self._position(school, header.node_id, header.epoch, header.lane)
-        known = received[header.n - 1] if header.n <= len(received) else None
+        known = links[header.n - 1].hash if header.n <= len(links) else None
         where = Position(at.received_n, at.received_hash)
         arrival = judge_segment(header, segment.hash, where, known)
         if arrival is Arrival.BROKEN:
             raise Broken
+        has_exceptions = True  # a repeated one is not looked at again; hello knows
         if arrival is Arrival.NEXT:
-            self.accept(school, segment, tables)
-        subject = (school_id, header.node_id, header.epoch)
-        at = self._position(school, header.node_id, header.epoch, header.lane)
+            tally = self.accept(school, segment, tables)
+            has_exceptions = tally.quarantined + tally.conflict > 0
+            at = self._position(school, header.node_id, header.epoch, header.lane)
         return SegmentAnswer(
             received_n=at.received_n,
             received_hash=at.received_hash,
             applied_n=at.applied_n,
             incarnation=self.incarnation,
-            receipt=self._receipt(school, subject, at),
+            receipt=self._receipt(school, (school_id, header.node_id, header.epoch), at),
+            has_exceptions=has_exceptions,
         )
 
     def accept(self, school, segment, tables):
-        """One transaction: nothing in here can be cut in two."""
-        self.merge(school, segment.header, tables)
-        self.move(school, segment)
+        """One transaction: a crash leaves all of it or nothing."""
+        tally = school.merge(segment.header, tables)
+        school.move(segment, tally)
+        self.commit()
+        return tally
 
     def pull(self, node_id, epoch, cursor, limit):
-        school_id, _ = self.node_keys[node_id]
+        school_id, _ = self.admit(node_id)
         school = self.schools[school_id]
         found = sorted(
             (held.change_no, key, held.values)
@@ -177,7 +219,7 @@ class Hub:
             if held.change_no > cursor and held.image.src_epoch != epoch.bytes
         )
         page = found[:limit]
-        blocks = [pack(Rows(name, names(name), [values])) for _, (name, _), values in page]
+        blocks = [pack(Rows(name, names(TABLE[name]), [row])) for _, (name, _), row in page]
         at = self._position(school, node_id, epoch, 0)
         heads = [head for other, head in school.heads.items() if other != epoch]
         return PullPage(
@@ -190,57 +232,25 @@ class Hub:
 
     # Inside.
 
-    def merge(self, school, header, tables):
-        counted = 0
-        for rows in tables:
-            table = TABLE[rows.table]
-            for values in rows.rows:
-                self._merge_row(school, table, values, header.epoch)
-                counted += 1
-        assert counted == header.rows, "I7: every row has an outcome"
-
-    def _merge_row(self, school, table, values, epoch):
-        key = (table.name, values[0])
-        held = school.rows.get(key)
-        incoming = image_of(table, values, epoch.bytes)
-        outcome = judge(None if held is None else held.image, incoming)
-        if outcome in CONFLICTS:
-            loser = held.values if outcome is Outcome.DISPLACED else values
-            image = held.image if outcome is Outcome.DISPLACED else incoming
-            self.keep(school, (*key, image.row_hash), loser)
-        if outcome in BECOMES_CURRENT:
-            school.change_no += 1
-            assert held is None or held.image.order <= incoming.order, "I2: no row goes back"
-            school.rows[key] = Held(values, incoming, school.change_no)
-            school.heads[epoch] = school.change_no
-
-    def keep(self, school, key, loser):
-        school.conflicts[key] = loser
-
-    def move(self, school, segment):
-        header = segment.header
-        stream = school.streams.setdefault((header.node_id, header.epoch, header.lane), [])
-        stream.append(segment.hash)
-        school.log.append(next_log_hash(school.log[-1], segment.hash))
-
     def _notice_rollback(self, school, signed):
         try:
             self.key.verify_key.verify(receipt_message(signed.body), signed.signature)
-        except BadSignatureError as error:
+            receipt = decode(signed.body, Receipt)
+        except (BadSignatureError, msgspec.DecodeError) as error:
             raise AssertionError("a node holds a receipt nobody signed") from error
-        receipt = decode(signed.body, Receipt)
         here = school.log[receipt.no] if receipt.no < len(school.log) else None
         if was_rolled_back(receipt, self.incarnation, here):
             self.incarnation = self.new_incarnation()
+            self.commit()
 
     def _position(self, school, node_id, epoch, lane):
-        hashes = school.streams.get((node_id, epoch, lane), [])
+        links = school.streams.get((node_id, epoch, lane), ())
         first = genesis(self.hub_id, node_id, epoch, lane)
         return StreamPosition(
             lane=lane,
-            received_n=len(hashes),
-            received_hash=hashes[-1] if hashes else first,
-            applied_n=len(hashes),
+            received_n=len(links),
+            received_hash=links[-1].hash if links else first,
+            applied_n=len(links),
         )
 
     def _receipt(self, school, subject, at):
@@ -263,13 +273,28 @@ class Hub:
         )
         return SignedReceipt(body=body, signature=self.key.sign(receipt_message(body)).signature)
 
-    def digests(self, school_id):
-        parts = {table.name: [] for table in TABLES}
-        for (name, pk), held in self.schools[school_id].rows.items():
-            version = order_of(TABLE[name], held.values)[1]
-            parts[name].append((pk, version, held.image.row_hash))
-        return {name: (len(rows), digest(rows)) for name, rows in parts.items()}
+    def genesis(self, node_id, epoch, lane):
+        return genesis(self.hub_id, node_id, UUID(bytes=epoch), lane)
+
+    def digests(self, school_id, without=frozenset()):
+        return digests_of(self.schools[school_id].rows, without)
 
 
-def names(table):
-    return tuple(column.name for column in TABLE[table].columns)
+def check_any_signature(segment, node_keys):
+    """Raise SignatureWrong unless one of the node's keys signed it."""
+    *others, last = node_keys
+    for key in others:
+        with contextlib.suppress(SignatureWrong):
+            return check_signature(segment, key)
+    return check_signature(segment, last)
+
+
+def exceptions(school):
+    """Rows of this school that were put aside or beside, as hello names them."""
+    aside = [(name, pk, reason) for (name, pk, _), (reason, _) in school.aside.items()]
+    beside = [(name, pk, "conflict") for name, pk, _ in school.conflicts]
+    return [
+        RowException(tbl=TABLE[name].number, pk=pk, reason=reason)
+        for name, pk, reason in [*aside, *beside][:EXCEPTIONS_MAX]
+        if name in TABLE
+    ]

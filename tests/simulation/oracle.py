@@ -44,11 +44,20 @@ class Oracle:
         for key in self.unsafe(held):
             self.values[key].is_owed = False
 
+    def overtaken(self, currents, held):
+        """Current images over which another one, that still exists, was written (I13)."""
+        return [
+            key
+            for key in currents
+            if any(self._is_safe(child, held) for child in self.children.get(key, []))
+        ]
+
     def _is_safe(self, key, held):
-        open_keys = [key]
+        open_keys, seen = [key], set()
         while open_keys:
             found = open_keys.pop()
             if found in held:
                 return True
-            open_keys += self.children.get(found, [])
+            seen.add(found)
+            open_keys += [child for child in self.children.get(found, []) if child not in seen]
         return False

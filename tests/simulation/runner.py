@@ -2,15 +2,31 @@
 
 import os
 import tempfile
+import traceback
 from collections import Counter
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.simulation.board import make_template
-from tests.simulation.world import MIXES, STEPS, World
+import apsw
+from msgspec import Struct
 
-WORKERS = min(2, os.cpu_count() or 1)
+from tests.simulation.actions import MIXES, draw, mix_of
+from tests.simulation.board import make_template
+from tests.simulation.minimise import minimise
+from tests.simulation.world import World
+
+WORKERS = os.cpu_count() or 1
+CHUNK = 22
 MEMORY = Path("/dev/shm")  # the simulated disk syncs by itself; a real one would only be slow
+
+
+class Played(Struct, frozen=True):
+    """What became of one world."""
+
+    seed: int
+    mix: str
+    counts: Counter
+    failure: str | None
 
 
 def folder():
@@ -18,43 +34,53 @@ def folder():
     return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
 
 
-def mix_of(seed):
-    """Every mix in turn, so that any range of seeds has all of them."""
-    return list(MIXES)[seed % len(MIXES)]
-
-
-def play(seed, mix, base, template):
+def play(seed, mix, base, template, actions=None):
     """Play one world to its rest; return what happened, and what went wrong if anything."""
-    place = base / f"world-{seed}"
-    place.mkdir()
+    place = Path(tempfile.mkdtemp(dir=base))
     world = World(seed, mix, place, template)
     try:
-        world.run(STEPS)
-    except AssertionError as error:
-        return world.counts, f"{type(error).__name__}: {error}"
+        world.run(draw(seed, mix) if actions is None else actions)
+    except (AssertionError, apsw.Error, KeyError) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return world.counts, f"{type(error).__name__}: {error} ({Path(where.filename).name})"
     finally:
         world.close()
     return world.counts, None
 
 
 def play_range(seeds):
-    """Play some seeds in this process; return the sum of counts and the failures."""
-    counts, failures = Counter(), []
+    """Play some seeds in this process."""
     with folder() as name:
         base = Path(name)
         template = make_template(base / "template")
-        for seed in seeds:
-            found, failure = play(seed, MIXES[mix_of(seed)], base, template)
-            counts.update(found)
-            if failure is not None:
-                failures.append((seed, mix_of(seed), failure))
-    return counts, failures
+        return [
+            Played(seed, mix_of(seed), *play(seed, MIXES[mix_of(seed)], base, template))
+            for seed in seeds
+        ]
+
+
+def play_again(seed, mix, actions):
+    """Play a given list in the world of a seed; return what went wrong."""
+    with folder() as name:
+        base = Path(name)
+        return play(seed, MIXES[mix], base, make_template(base / "template"), actions)[1]
+
+
+def shortest(seed, mix):
+    """The shortest list of actions by which this seed still breaks a rule."""
+    with folder() as name:
+        base = Path(name)
+        template = make_template(base / "template")
+
+        def is_broken(actions):
+            return play(seed, MIXES[mix], base, template, actions)[1] is not None
+
+        return minimise(draw(seed, MIXES[mix]), is_broken)
 
 
 def play_all(first, number):
-    """Play `number` seeds from `first` on all workers."""
-    shares = [range(first + share, first + number, WORKERS) for share in range(WORKERS)]
+    """Play `number` seeds from `first` on all workers, as they end."""
+    ends = range(first, first + number, CHUNK)
+    shares = [range(start, min(start + CHUNK, first + number)) for start in ends]
     with get_context("spawn").Pool(WORKERS) as pool:
-        results = pool.map(play_range, shares)
-    counts = sum((found for found, _ in results), Counter())
-    return counts, sorted(failure for _, failures in results for failure in failures)
+        yield from pool.imap_unordered(play_range, shares)

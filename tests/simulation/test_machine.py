@@ -5,19 +5,27 @@ import itertools
 import tempfile
 from pathlib import Path
 
-import apsw
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
-from appliance.database.faults import WriteFailed
+from tests.simulation import accidents
 from tests.simulation.ablations import no_repush
+from tests.simulation.actions import BOARDS_MAX, WORKS, Action, mix
 from tests.simulation.board import make_template
+from tests.simulation.network import Lost
 from tests.simulation.runner import MEMORY
-from tests.simulation.world import BOARDS_MAX, Lost, Mix, World
+from tests.simulation.world import World
 
 BOARDS = st.integers(0, BOARDS_MAX - 1)
+STORY = mix(works=(*WORKS, "repeat_id", "poison", "misfile"), network=0.0)
+ACCIDENTS = sorted(accidents.ACTS.keys() - {"work", "talk", "power_fails", "killed", "restore"})
 FEW = settings(
     max_examples=80,
     stateful_step_count=25,
@@ -45,7 +53,7 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         place = self.base / str(next(numbers))
         place.mkdir()
-        self.world = World(11, Mix(network=0.0), place, self.template)
+        self.world = World(11, STORY, place, self.template)
 
     def board(self, number):
         return self.world.boards[number % len(self.world.boards)]
@@ -63,16 +71,15 @@ class Story(RuleBasedStateMachine):
 
     @rule(board=BOARDS)
     def talk_until_all_is_said(self, board):
-        self.world._talk_out(self.board(board))
+        if self.board(board).node_id not in self.world.hub.revoked:
+            self.world.talk_out(self.board(board))
 
-    @rule(board=BOARDS, operations=st.integers(1, 30))
-    def power_fails_at_work(self, board, operations):
+    @rule(board=BOARDS, operations=st.integers(1, 30), is_killed=st.booleans())
+    def power_fails_at_work(self, board, operations, is_killed):
         chosen = self.board(board)
         chosen.disk.cut_after(operations)
-        with contextlib.suppress(apsw.Error, WriteFailed, Lost):
-            self.world.work.do_something(chosen)
-            self.world.exchange(chosen, 0)
-        self.world.reboot(chosen)
+        accidents.toil(self.world, chosen)
+        chosen.kill() if is_killed else self.world.reboot(chosen)
 
     @rule(board=BOARDS)
     def back_up(self, board):
@@ -86,26 +93,13 @@ class Story(RuleBasedStateMachine):
             chosen.put_image(chosen.backup)
             self.world.accident()
 
-    @rule()
-    def clone(self):
-        self.world.clone()
+    @rule(name=st.sampled_from(ACCIDENTS), seed=st.integers(0, 9))
+    def something_happens(self, name, seed):
+        self.world.play(Action(name, seed))
 
-    @rule()
-    def snapshot_hub(self):
-        self.world.snapshot_hub()
-
-    @precondition(lambda self: self.world.snapshots)
-    @rule()
-    def roll_hub_back(self):
-        self.world.roll_hub_back()
-
-    @rule()
-    def trim(self):
-        self.world.trim()
-
-    @rule()
-    def a_late_request_arrives(self):
-        self.world.deliver_late()
+    @invariant()
+    def every_step_keeps_its_promises(self):
+        self.world.check_step()
 
     def teardown(self):
         try:

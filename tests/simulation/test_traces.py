@@ -6,10 +6,12 @@ import pytest
 
 from sync.agent.session import Worked
 from tests.simulation.ablations import debt_in_memory
+from tests.simulation.accidents import clone as clone_a_card
+from tests.simulation.actions import mix
 from tests.simulation.board import make_template
-from tests.simulation.world import Mix, World
+from tests.simulation.world import World
 
-CALM = Mix(network=0)
+CALM = mix(network=0)
 ROWS_OF = "SELECT name, version, deleted_at_ms IS NULL FROM class_group ORDER BY name"
 CONFLICTS = "SELECT count(*) FROM sync_conflict"
 EPOCH = "SELECT epoch FROM sync_identity"
@@ -22,8 +24,8 @@ def template(tmp_path_factory):
 
 @pytest.fixture
 def world(tmp_path, template):
-    world = World(1, CALM, tmp_path, template)
-    world._talk_out(world.boards[0])
+    world = World(1, CALM, tmp_path, template, schools=1)
+    world.talk_out(world.boards[0])
     yield world
     world.close()
 
@@ -34,7 +36,7 @@ def board(world):
 
 
 def sync(world, board):
-    world._talk_out(board)
+    world.talk_out(board)
 
 
 def ask(world, board):
@@ -72,7 +74,7 @@ def add(world, board, name):
 
 def clone(world, model):
     world.dice = Random(2)
-    world.clone()
+    clone_a_card(world)
     return world.boards[-1]
 
 
@@ -118,7 +120,7 @@ def test_t2_the_debt_outlives_a_page_that_never_comes(world, board):
 def test_t2_without_a_persistent_debt_the_cut_page_would_be_forgotten(tmp_path, template):
     """Two clones and a hub that went back: the old cursor hides what the other one wrote."""
     with debt_in_memory():
-        world = World(1, CALM, tmp_path, template)
+        world = World(1, CALM, tmp_path, template, schools=1)
         board = world.boards[0]
         owe_after_rollback(world, board)
         with pytest.raises(AssertionError, match="I10"):
@@ -135,13 +137,13 @@ def test_t2_with_it_both_clones_end_with_everything(world, board):
 
 def owe_after_rollback(world, board):
     sync(world, board)
-    snapshot = world.hub.snapshot()
+    snapshot = world.hub.journal[-1]
     other = clone(world, board)
     for number in range(4):
         add(world, other, f"only the clone's {number}")
         sync(world, other)
         sync(world, board)
-    world.hub.roll_back(snapshot, is_noticed=True)
+    world.hub.put_back(snapshot, is_noticed=True)
     add(world, other, "made again")
     sync(world, other)
     board.session.forget()
@@ -199,7 +201,7 @@ def test_t4_two_clones_at_rest_do_not_play_ping_pong(world, board):
     for each in (board, other, board, other):
         sync(world, each)
     before = world.hub.schools[board.school_id].change_no
-    assert [world._talk_out(each) for each in (board, other, board, other)] == [0, 0, 0, 0]
+    assert [world.talk_out(each) for each in (board, other, board, other)] == [0, 0, 0, 0]
     assert world.hub.schools[board.school_id].change_no == before
 
 
@@ -222,13 +224,13 @@ def test_t5_deleted_and_made_again_is_there_and_stays_deleted_otherwise(world, b
 def test_t6_a_restore_over_a_delete_then_a_hub_from_before_it(world, board, is_noticed):
     add(world, board, "to be deleted")
     sync(world, board)
-    backup, snapshot = board.image(), world.hub.snapshot()
+    backup, snapshot = board.image(), world.hub.journal[-1]
     world.work.delete_group(board)
     sync(world, board)
     board.put_image(backup)
     sync(world, board)
     assert groups(board) == [("to be deleted", 2, 0)]  # the delete came back from the hub
-    world.hub.roll_back(snapshot, is_noticed=is_noticed)
+    world.hub.put_back(snapshot, is_noticed=is_noticed)
     world.settle()
     assert groups(board) == [("to be deleted", 2, 0)]
 
@@ -245,11 +247,11 @@ def test_t7_the_same_natural_key_made_twice_is_kept_twice_and_shown(world, board
 
 
 def test_a_hub_behind_its_own_receipt_changes_its_incarnation(world, board):
-    snapshot = world.hub.snapshot()
+    snapshot = world.hub.journal[-1]
     add(world, board, "acknowledged")
     sync(world, board)
     was = world.hub.incarnation
-    world.hub.roll_back(snapshot, is_noticed=False)
+    world.hub.put_back(snapshot, is_noticed=False)
     world.settle()
     assert world.hub.incarnation != was
     assert at_hub(world, board) == ["acknowledged"]
@@ -261,11 +263,11 @@ def test_a_rolled_back_hub_that_has_grown_again_is_still_found_out(world, board)
     add(world, other, "b")
     sync(world, other)
     sync(world, board)
-    snapshot = world.hub.snapshot()
+    snapshot = world.hub.journal[-1]
     add(world, board, "lost")
     sync(world, board)
     was = world.hub.incarnation
-    world.hub.roll_back(snapshot, is_noticed=False)
+    world.hub.put_back(snapshot, is_noticed=False)
     for number in range(3):
         add(world, other, f"grown {number}")
         sync(world, other)
@@ -284,3 +286,23 @@ def test_the_same_number_with_another_hash_is_never_answered_as_kept(world, boar
     sync(world, other)
     assert other.db.value(EPOCH) != epoch
     assert at_hub(world, board) == ["mine", "yours"]
+
+
+def test_a_receipt_that_comes_late_moves_nothing_back(world, board):
+    """From a stick, or a courier who forgot it in a drawer: payloads are dropped meanwhile."""
+    kept = []
+    for name in ("first", "second"):
+        add(world, board, name)
+        board.session.forget()
+        world.exchange(board, 0)
+        while isinstance(request := world.next_request(board), Worked):
+            continue
+        answer = world.hub.put(board.node_id, request.payload)
+        board.session.take_segment_answer(request, answer)
+        kept.append((request, answer))
+    world.trim(board)
+    board.session.take_segment_answer(*kept[0])
+    assert board.db.value("SELECT received_n FROM sync_stream WHERE lane = 0") == len(kept) + 1
+    add(world, board, "third")
+    world.settle()
+    assert at_hub(world, board) == ["first", "second", "third"]

@@ -5,17 +5,18 @@ from typing import Final
 from sync.agent.rows import READ_ROW
 from sync.merge import row_hash
 from sync.registry import TABLE
+from tests.simulation.board import BORN_MS
 
 LIVE_GROUPS: Final = """
 SELECT id
   FROM class_group
- WHERE deleted_at_ms IS NULL
+ WHERE deleted_at_ms IS NULL AND owner_node_id IS NULL
  ORDER BY id
 """
 DELETED_GROUPS: Final = """
 SELECT id
   FROM class_group
- WHERE deleted_at_ms IS NOT NULL
+ WHERE deleted_at_ms IS NOT NULL AND owner_node_id IS NULL
  ORDER BY id
 """
 NAMED_GROUP: Final = """
@@ -34,7 +35,7 @@ UPDATE class_group
 """
 DELETE_GROUP: Final = """
 UPDATE class_group
-   SET deleted_at_ms = ?2, version = version + 1, updated_at_ms = ?2
+   SET deleted_at_ms = ?2, version = version + 1, updated_at_ms = ?3
  WHERE id = ?1
 """
 REVIVE_GROUP: Final = """
@@ -50,58 +51,66 @@ ADD_PERSON: Final = """
 INSERT INTO person (id, org_id, display_name, locale, state, version, updated_at_ms)
 VALUES (?1, ?2, ?3, 'sw', 'active', 1, ?4)
 """
-ADD_COURSE: Final = """
-INSERT INTO course (id, org_id, code, title, language, version, updated_at_ms)
-VALUES (?1, ?2, 'algebra', 'Algebra', 'sw', 1, ?3)
-"""
 PUT_GRADE: Final = """
 INSERT INTO grade (id, submission_id, person_id, seq, points_mp, comment, state, by_person_id,
                    graded_at_ms)
 VALUES (?1, ?1, ?2, 1, ?3, ?4, 'provisional', ?2, ?5)
 """
+PUT_SAMPLE: Final = """
+INSERT INTO health_sample (id, at_ms, clock_quality, disk_free_bytes, database_bytes, wal_bytes,
+                           memory_bytes, temperature_mc, clients_max)
+VALUES (?1, ?2, 1, 1000, 1000, 1000, 1000, 40000, 7)
+"""
 
 SHARED_NAMES: Final = ("Kidato 1", "الصف الأول", "Lớp 6")
+DAY_MS: Final = 86_400_000
+REPEATABLE_MAX: Final = 6
 
 
 class Work:
-    """The school's own hand in the world. Every text is new, so every image is its own value."""
+    """The school's own hand in the world. Every text is new, so every image is its own value.
+
+    Instants that are content come from the dice: what happened, happened then, whatever the
+    clocks of the machines say (I11).
+    """
 
     def __init__(self, world):
         self.world = world
         self.dice = world.dice
         self.number = 0
+        self.persons = {}
+        self.ids = []
+        self.by_name = {
+            "add": self.add_group,
+            "change": self.change_group,
+            "delete": self.delete_group,
+            "revive": self.revive_group,
+            "hand_in": self.hand_in,
+            "find": self.find_or_create_group,
+            "measure": self.measure,
+            "repeat_id": self.repeat_id,
+            "poison": self.poison,
+            "misfile": self.misfile,
+        }
 
     def found_school(self, board):
         """The rows a claim makes."""
         school, now_ms = board.school_id.bytes, self.world.now_ms
-        self.person = self.dice.randbytes(16)
+        person = self.persons[board.school_id] = self.dice.randbytes(16)
         self.commit(board, "org_unit", school, (ADD_SCHOOL, (school, now_ms)))
-        person = (self.person, school, "Amina Otieno", now_ms)
-        self.commit(board, "person", self.person, (ADD_PERSON, person))
-        self.world.first_image = board.image()
+        args = (person, school, "Amina Otieno", now_ms)
+        self.commit(board, "person", person, (ADD_PERSON, args))
 
     def do_something(self, board):
-        self.dice.choice(
-            (
-                self.add_group,
-                self.change_group,
-                self.change_group,
-                self.delete_group,
-                self.revive_group,
-                self.hand_in,
-                self.hand_in,
-                self.find_or_create_group,
-            )
-        )(board)
+        self.by_name[self.dice.choice(self.world.mix.works)](board)
 
     def add_group(self, board):
         self._add(board, self._text())
 
-    def _add(self, board, name):
+    def _add(self, board, name, school=None):
         pk = self.dice.randbytes(16)
-        args = (pk, board.school_id.bytes, name, self.world.now_ms)
+        args = (pk, (school or board.school_id).bytes, name, self.world.now_ms)
         self.commit(board, "class_group", pk, (ADD_GROUP, args))
-        return pk
 
     def change_group(self, board):
         pk = self._any(board, LIVE_GROUPS)
@@ -112,7 +121,8 @@ class Work:
     def delete_group(self, board):
         pk = self._any(board, LIVE_GROUPS)
         if pk is not None:
-            self.commit(board, "class_group", pk, (DELETE_GROUP, (pk, self.world.now_ms)))
+            args = (pk, self._moment(), self.world.now_ms)
+            self.commit(board, "class_group", pk, (DELETE_GROUP, args))
 
     def revive_group(self, board):
         pk = self._any(board, DELETED_GROUPS)
@@ -129,8 +139,36 @@ class Work:
     def hand_in(self, board):
         """A fact. Submission and person need not be there: the simulated box has no pages."""
         pk = self.dice.randbytes(16)
-        args = (pk, self.person, self.dice.randrange(100), self._text(), self.world.now_ms)
+        self.ids = [*self.ids[-REPEATABLE_MAX:], (board.school_id, pk)]
+        self._grade(board, pk)
+
+    def repeat_id(self, board):
+        """A phone that heard no answer repeats an id, with other words, at another board."""
+        ours = [pk for school_id, pk in self.ids if school_id == board.school_id]
+        if ours:
+            pk = self.dice.choice(ours)
+            if ("grade", pk) not in board.look().rows:
+                self._grade(board, pk)
+
+    def _grade(self, board, pk):
+        person = self.persons[board.school_id]
+        args = (pk, person, self.dice.randrange(100), self._text(), self._moment())
         self.commit(board, "grade", pk, (PUT_GRADE, args))
+
+    def measure(self, board):
+        """A sample of lane 1."""
+        pk = self.dice.randbytes(16)
+        self.commit(board, "health_sample", pk, (PUT_SAMPLE, (pk, self._moment() + self._next())))
+
+    def poison(self, board):
+        """A row that SQLite takes and PostgreSQL does not."""
+        self._add(board, f"{self._text()}\0")
+
+    def misfile(self, board):
+        """A row that says it is another school's."""
+        others = sorted({each.school_id for each in self.world.boards} - {board.school_id})
+        if others:
+            self._add(board, self._text(), self.dice.choice(others))
 
     def commit(self, board, name, pk, statement):
         """Write one row; the oracle hears of it before COMMIT and of its success after."""
@@ -142,14 +180,21 @@ class Work:
             oracle.tried(key, parent)
         oracle.acknowledged(key)
         self.world.counts["writes"] += 1
+        self.world.check_captured(board)
 
     def _any(self, board, sql):
         found = board.db.tuples(sql)
         return self.dice.choice(found)[0] if found else None
 
     def _text(self):
+        return f"{self.dice.choice(('Darasa', 'Classe', 'صف'))} {self._next()}"
+
+    def _next(self):
         self.number += 1
-        return f"{self.dice.choice(('Darasa', 'Classe', 'صف'))} {self.number}"
+        return self.number
+
+    def _moment(self):
+        return BORN_MS - self.dice.randrange(5) * DAY_MS
 
 
 def image_key(name, found):

@@ -1,10 +1,9 @@
-"""A seeded world: boards, a hub, a bad network, and accidents.
+"""A seeded world: boards of two schools, a hub, a bad network, and accidents.
 
-One seed is every choice. Work and accidents are drawn step by step; then the accidents
-end, the network is mended, and everything must come to rest with nothing lost.
+A list of actions is played one by one, and after each the invariants are looked at. Then
+the accidents end, the network is mended, and everything must come to rest with nothing lost.
 """
 
-import contextlib
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -12,81 +11,35 @@ from random import Random
 from uuid import UUID
 
 import apsw
-from msgspec import Struct
+from nacl.signing import SigningKey
 
-from appliance.database.faults import WriteFailed
 from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.retention import trim
 from sync.agent.session import Fetch, Greet, Send, Worked
 from sync.core.segment import SegmentRefused
+from sync.hub.intake.staging import SCHOOL_COLUMN
+from sync.registry import TABLE
+from tests.simulation import invariants
+from tests.simulation.accidents import ACTS
 from tests.simulation.board import BORN_MS, FILE, SIZE_MAX, Board, stamp
-from tests.simulation.hub import Broken, Hub
+from tests.simulation.district import names
+from tests.simulation.hub import Broken, Denied, Hub
+from tests.simulation.invariants import Violation
+from tests.simulation.network import Lost, carry
 from tests.simulation.oracle import Oracle
 from tests.simulation.work import Work
 
-BOARDS_MAX = 3
-STEPS = 70
-FIFTY_YEARS_MS = 50 * 365 * 86_400_000
-CLOCK_STEPS_MS = (
-    0,
-    1,
-    1_000,
-    60_000,
-    -5_000,
-    FIFTY_YEARS_MS,
-    -FIFTY_YEARS_MS,
-)  # it decides nothing
 REQUESTS_AT_REST_MAX = 400  # far above what a world this small can need
 ROUNDS_MAX = 30
-
-
-class Violation(AssertionError):
-    """An invariant does not hold. The message names it."""
-
-
-class Lost(Exception):
-    """The network did not bring an answer."""
-
-
-class Mix(Struct, frozen=True):
-    """How likely each accident is, in a hundred steps; and whether the disk lies."""
-
-    network: float = 0.3
-    power: int = 0
-    restore: int = 0
-    clone: int = 0
-    hub_rollback: int = 0
-    trim: int = 0
-    is_lying: bool = False
-    reads_receipts: bool = True
-
-
-MIXES = {
-    "network": Mix(),
-    "power": Mix(power=14),
-    "lying disk": Mix(power=12, is_lying=True),
-    "restore": Mix(restore=8),
-    "clone": Mix(clone=5),
-    "hub rollback": Mix(hub_rollback=7),
-    "hub rollback, trimmed": Mix(hub_rollback=7, trim=20),
-    "restore and rollback": Mix(restore=6, hub_rollback=6, trim=10),
-    # A hub that does not look at receipts leaves the node's own log as the only help.
-    "restore and rollback, receipts unread": Mix(
-        restore=8, hub_rollback=8, trim=10, reads_receipts=False
-    ),
-    "clone and restore": Mix(clone=4, restore=6),
-    "everything": Mix(power=8, restore=5, clone=3, hub_rollback=5, trim=10),
-    "everything, lying disk": Mix(
-        power=8, restore=5, clone=3, hub_rollback=5, trim=10, is_lying=True
-    ),
-}
+LITTLE_MS = (0, 1, 1_000, 60_000)
 
 
 class World:
-    """Everything there is. `step` does one thing; `settle` mends the network and waits."""
+    """Everything there is. `play` does one thing; `settle` mends the network and waits."""
 
-    def __init__(self, seed, mix, folder, template):
+    def __init__(self, seed, mix, folder, template, *, schools=2):
         self.dice = Random(seed)
+        self.clock = Random(seed)  # apart from the dice: it may not change what happens
         self.mix = mix
         self.folder = Path(folder)
         self.template = template
@@ -95,11 +48,14 @@ class World:
         self.counts = Counter()
         self.hub = Hub(self.dice)
         self.hub.reads_receipts = mix.reads_receipts
-        self.snapshots = []
-        self.late = []
+        self.late, self.sticks, self.receipts = [], [], []
         self.boards = []
+        self.first_images = {}
+        self.seen = {}
         self.work = Work(self)
-        self._first_board()
+        for _ in range(schools):
+            self._first_board()
+        del self.hub.journal[:-1]  # nobody goes back to before both schools were there
 
     def close(self):
         for board in self.boards:
@@ -108,60 +64,72 @@ class World:
 
     def _first_board(self):
         school, node, epoch = (UUID(bytes=self.dice.randbytes(16)) for _ in range(3))
-        board = Board(self._new_folder(), node, school, self.dice.randbytes(32), self.dice)
+        board = Board(self.new_folder(), node, school, self.dice.randbytes(32), self.dice)
         shutil.copy(self.template, board.folder / FILE)
         board.boot()
         board.claim(self.hub, epoch)
         self.boards.append(board)
         self.work.found_school(board)
+        self.first_images[node] = board.image()
         board.disk.is_lying = self.mix.is_lying
 
-    def _new_folder(self):
+    def new_folder(self):
         folder = self.folder / f"board-{len(list(self.folder.iterdir()))}"
         folder.mkdir()
         return folder
 
-    # One step.
+    def any_board(self):
+        return self.dice.choice(self.boards)
 
-    def run(self, steps):
-        for _ in range(steps):
-            self.step()
+    # Playing.
+
+    def run(self, actions):
+        for action in actions:
+            self.play(action)
         self.settle()
 
-    def step(self):
-        self.now_ms += self.dice.choice(CLOCK_STEPS_MS)
+    def play(self, action):
+        self.dice.seed(action.seed)
+        self.now_ms += self.clock.choice(LITTLE_MS)
         self.hub.now_ms = self.now_ms
-        act = self._draw()
-        self.counts[act.__name__] += 1
-        act()
+        self.counts[action.name] += 1
+        ACTS[action.name](self)
+        self.check_step()
 
-    def _draw(self):
-        number = self.dice.randrange(100)
-        for act, weight in (
-            (self.power_fails, self.mix.power),
-            (self.restore, self.mix.restore),
-            (self.back_up, 4 if self.mix.restore else 0),
-            (self.clone, self.mix.clone),
-            (self.roll_hub_back, self.mix.hub_rollback),
-            (self.snapshot_hub, 5 if self.mix.hub_rollback else 0),
-            (self.trim, self.mix.trim),
-            (self.deliver_late, 3),
-        ):
-            number -= weight
-            if number < 0:
-                return act
-        return self.school_works if self.dice.random() < 0.5 else self.board_talks
+    def check_step(self):
+        for board in self.boards:
+            self._check_board(board)
+        for school in self.hub.schools.values():
+            self._check_school(school)
 
-    def school_works(self):
-        for _ in range(self.dice.randint(1, 3)):
-            self.work.do_something(self.dice.choice(self.boards))
+    def _check_board(self, board):
+        look, was = board.look(), self.seen.get(board)
+        self.seen[board] = (board.life, look)
+        if was is not None and was[1] is look:
+            return
+        if was is not None and was[0] == board.life:
+            invariants.i2_no_regress(was[1].rows, look.rows)
+            invariants.i13_deleted_stays_deleted(was[1].rows, look.rows, look.conflicts)
+        invariants.i4_chain_of_the_board(board, self.hub)
+        invariants.i6_order_of_watermarks(board)
+        invariants.i14_bounded(board)
 
-    def board_talks(self):
-        board = self.dice.choice(self.boards)
-        with contextlib.suppress(Lost):
-            for _ in range(self.dice.randint(1, 8)):
-                if not self.exchange(board, self.mix.network):
-                    return
+    def _check_school(self, school):
+        was = self.seen.get(school.school_id)
+        now = (self.hub.rewinds, len(school.log), dict(school.rows))
+        self.seen[school.school_id] = now
+        if was is not None and was[:2] == now[:2]:
+            return
+        if was is not None and was[0] == now[0]:
+            invariants.i2_no_regress(was[2], now[2])
+            invariants.i13_deleted_stays_deleted(was[2], now[2], school.conflicts)
+        invariants.i3_exactly_once(school)
+        invariants.i4_chains_at_the_hub(school, self.hub)
+        invariants.i7_every_row_is_accounted_for(school)
+        invariants.i9_rows_stay_in_their_school(school)
+
+    def check_captured(self, board):
+        invariants.i16_capture_is_complete(board)
 
     # Talking.
 
@@ -171,15 +139,14 @@ class World:
             continue
         if request is None:
             return False
-        self.counts["requests"] += 1
-        if isinstance(request, Send):
-            self._assert_durable(board)
+        if isinstance(request, Send) and not self.mix.is_lying:
+            invariants.i5_durable_before_it_leaves(board, request)
         try:
-            answer = self._carry(board, request, badness)
+            answer = carry(self, board, request, badness)
             self._take(board, request, answer)
         except Broken:
             board.session.forget()
-        except (Lost, SegmentRefused, HubUntrusted, Refused):
+        except (Lost, Denied, SegmentRefused, HubUntrusted, Refused):
             board.session.forget()
             raise Lost from None
         return True
@@ -187,66 +154,21 @@ class World:
     def next_request(self, board):
         return board.session.next_request(stamp(self.now_ms), SIZE_MAX)
 
-    def _assert_durable(self, board):
-        if not self.mix.is_lying and not board.is_durable():
-            raise Violation("I5: a segment leaves before it is durable")
-
-    def _carry(self, board, request, badness):
-        fate = self.dice.random() / badness if badness else 2.0
-        if fate < 0.25:
-            raise Lost  # never arrives
-        if fate < 0.35:
-            self.late.append((board.node_id, request))
-            raise Lost  # arrives long after the node gave up
-        if fate < 0.45 and isinstance(request, Send):
-            cut = self.dice.randrange(len(request.payload))
-            self.hub.put(request.payload[:cut])
-        answer = self._ask(board.node_id, request)
-        self.counts["answers"] += 1
-        if fate < 0.6:
-            answer = self._ask(board.node_id, request)  # the proxy repeats it
-        if fate < 0.85:
-            raise Lost  # done at the hub, and nobody hears it
-        return answer
-
-    def _ask(self, node_id, request):
-        match request:
-            case Greet(hello=hello):
-                return self.hub.hello(hello)
-            case Send(payload=payload):
-                return self.hub.put(payload)
-            case Fetch(epoch=epoch, cursor=cursor):
-                return self.hub.pull(node_id, epoch, cursor, self.dice.randint(1, 6))
-        raise AssertionError(request)
-
     def _take(self, board, request, answer):
+        board.touched.clear()
         match request:
             case Greet():
                 board.session.take_hello(answer, now_ms=self.now_ms)
             case Send():
+                waiting = board.look().waiting
                 board.session.take_segment_answer(request, answer)
+                if board.session._heard is not None:  # else it says hello before it goes on
+                    invariants.i15_backlog_falls(waiting, board.look().waiting)
             case Fetch():
                 board.session.take_page(answer, now_ms=self.now_ms)
+        self.check_captured(board)
 
-    def deliver_late(self):
-        if self.late:
-            node_id, request = self.late.pop(self.dice.randrange(len(self.late)))
-            with contextlib.suppress(Broken):
-                self._ask(node_id, request)
-
-    # Accidents.
-
-    def power_fails(self):
-        """Cut the power at some write of some work or talk, or between two of them."""
-        board = self.dice.choice(self.boards)
-        board.disk.cut_after(self.dice.randint(1, 25))
-        with contextlib.suppress(apsw.Error, WriteFailed, Lost):
-            for _ in range(4):
-                if self.dice.random() < 0.5:
-                    self.work.do_something(board)
-                else:
-                    self.exchange(board, 0)
-        self.reboot(board)
+    # What accidents need.
 
     def reboot(self, board):
         try:
@@ -261,65 +183,49 @@ class World:
     def _renew(self, board):
         """A disk that lies may leave no database at all; the keeper puts a backup in."""
         if not self.mix.is_lying:
-            raise Violation("a power cut left a broken database")
+            raise Violation("I5: a power cut left a broken database")
         self.counts["renewed"] += 1
-        board.put_image(board.backup or self.first_image)
+        board.put_image(board.backup or self.first_images[board.node_id])
 
-    def back_up(self):
-        board = self.dice.choice(self.boards)
-        board.backup = board.image()
-
-    def restore(self):
-        board = self.dice.choice(self.boards)
-        if board.backup is not None:
-            board.put_image(board.backup)
-            self.accident()
-
-    def clone(self):
-        if len(self.boards) == BOARDS_MAX:
-            return
-        model = self.dice.choice(self.boards)
-        board = Board(
-            self._new_folder(), model.node_id, model.school_id, model.key.encode(), self.dice
-        )
-        board.put_image(model.image())
-        board.disk.is_lying = self.mix.is_lying
-        self.boards.append(board)
-
-    def snapshot_hub(self):
-        self.snapshots.append(self.hub.snapshot())
-
-    def roll_hub_back(self):
-        """To any earlier state; half of the time nobody follows the runbook."""
-        if self.snapshots:
-            at = self.dice.randrange(len(self.snapshots))
-            is_noticed = self.dice.random() < 0.5
-            self.hub.roll_back(self.snapshots[at], is_noticed=is_noticed)
-            del self.snapshots[at + 1 :]
-            self.accident()
-
-    def trim(self):
-        board = self.dice.choice(self.boards)
+    def trim(self, board):
         trim(board.db, now_ms=self.now_ms, keep_ms=0, keep_bytes=0)
+
+    def readmit(self, node_id):
+        """A new key beside the old one, for every board that has this card."""
+        key = SigningKey(self.dice.randbytes(32))
+        for board in self.boards:
+            if board.node_id == node_id:
+                self.hub.enrol(board.school_id, node_id, key.verify_key.encode())
+                board.key = key
+                board.begin_session()
 
     def accident(self):
         """What is nowhere now was lost by the accident."""
         self.oracle.excuse(self.held())
 
+    def is_poison(self, board, name, values):
+        if any(isinstance(value, str) and "\0" in value for value in values):
+            return True
+        column = SCHOOL_COLUMN.get(name)
+        return column and values[names(TABLE[name]).index(column)] != board.school_id.bytes
+
     # Rest.
 
     def settle(self):
         """No more accidents: come to rest, and look."""
+        self.dice.seed(0)
         for board in self.boards:
             board.disk.is_lying = False
+        for node_id in sorted(self.hub.revoked):
+            self.readmit(node_id)
         for _ in range(ROUNDS_MAX):
-            if not sum(self._talk_out(board) for board in self.boards):
+            if not sum(self.talk_out(board) for board in self.boards):
                 break
         else:
             raise Violation("I15: the boards never come to rest")
         self.check()
 
-    def _talk_out(self, board):
+    def talk_out(self, board):
         """Let one board finish; return how many requests changed something."""
         board.session.forget()
         for number in range(REQUESTS_AT_REST_MAX):
@@ -331,21 +237,31 @@ class World:
         raise Violation("I15: one board never comes to rest")
 
     def check(self):
-        lost = self.oracle.unsafe(self.held())
-        if lost:
-            raise Violation(f"I1: {len(lost)} acknowledged values are nowhere: {lost[0][0]}")
+        held = self.held()
+        self.check_step()
+        invariants.i1_nothing_acknowledged_is_lost(self, held)
+        invariants.i13_nothing_overtaken_is_back(self, held)
         for board in self.boards:
-            if board.digests() != self.hub.digests(board.school_id):
-                raise Violation("I10: a board and the hub differ")
-            if board.dirty():
-                raise Violation("I15: rows still wait")
-            if not board.is_linked():
-                raise Violation("I4: a board's chain has a gap")
+            invariants.i4_hub_and_board_agree(self, board)
+            invariants.i8_poison_blocks_nothing(self, board)
+            invariants.i10_all_agree(self, board)
+            invariants.i15_nothing_waits(board)
+        self.counts["conflicts"] += len(self.conflicts())
 
     def held(self):
         """Every image that a live board or the hub has, current or put aside."""
         held = set().union(*(board.hashes() for board in self.boards))
         for school in self.hub.schools.values():
-            held |= {(*key, row.image.row_hash) for key, row in school.rows.items()}
-            held |= set(school.conflicts)
+            held |= {(*key, row.hash) for key, row in school.rows.items()}
+            held |= set(school.conflicts) | set(school.aside)
         return held
+
+    def conflicts(self):
+        """Images put beside, on any side; a person can look at each."""
+        here = (board.look().conflicts for board in self.boards)
+        there = (set(school.conflicts) for school in self.hub.schools.values())
+        return set().union(*here, *there)
+
+    def state(self):
+        """What everybody ended with, for holding two runs against each other (I11)."""
+        return self.held(), [sorted(board.look().rows) for board in self.boards]

@@ -1,0 +1,148 @@
+"""What may happen in a world, drawn as a list that can be played again, cut and shortened.
+
+A seed gives a mix and a list of actions; each action carries dice of its own. So an action
+that is left out changes nothing in the others, and a failing list can be minimised.
+"""
+
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+STEPS: Final = 70
+BOARDS_MAX: Final = 4
+SEED_BITS: Final = 32
+WORKS: Final = (
+    "add",
+    "change",
+    "change",
+    "delete",
+    "revive",
+    "hand_in",
+    "hand_in",
+    "find",
+    "measure",
+)
+DELETES: Final = ("add", "delete", "delete", "revive", "change", "find")
+FACTS: Final = ("hand_in", "hand_in", "hand_in", "repeat_id", "add")
+
+
+class Action(Struct, frozen=True):
+    """One thing that happens, and the dice it is played with."""
+
+    name: str
+    seed: int
+
+    def __str__(self):
+        return f"{self.name}:{self.seed}"
+
+
+class Mix(Struct, frozen=True):
+    """How many of a hundred actions each accident is; what the school does; what is broken.
+
+    `network`: how much of the traffic meets trouble. `is_lying`: the card ignores syncs.
+    """
+
+    accidents: dict[str, int]
+    network: float = 0.3
+    works: tuple[str, ...] = WORKS
+    is_lying: bool = False
+    reads_receipts: bool = True
+
+
+def mix(works=WORKS, network=0.3, *, is_lying=False, reads_receipts=True, **accidents):
+    """A mix by the names of its accidents."""
+    return Mix(accidents, network, works, is_lying, reads_receipts)
+
+
+# The first eight are the mixes that broke the first design (decision 36).
+MIXES: Final = {
+    "delete": mix(DELETES),
+    "restore": mix(restore=8, back_up=4),
+    "restore and delete": mix(DELETES, restore=8, back_up=4),
+    "clone": mix(clone=5),
+    "restore and facts": mix(FACTS, restore=8, back_up=4),
+    "hub rollback, trimmed payloads": mix(roll_hub_back=7, trim=20),
+    "hub to its latest backup, trimmed": mix(hub_to_backup=6, back_hub_up=6, trim=20),
+    "everything": mix(
+        works=(*WORKS, "repeat_id", "poison", "misfile"),
+        power_fails=5,
+        killed=4,
+        card_full=2,
+        card_fails=2,
+        card_busy=2,
+        restore=4,
+        back_up=3,
+        clone=3,
+        swap_cards=1,
+        roll_hub_back=3,
+        hub_to_backup=2,
+        back_hub_up=2,
+        promote_replica=2,
+        hub_crashes=3,
+        trim=7,
+        export_stick=4,
+        import_stick=4,
+        bring_receipts=4,
+        revoke_key=1,
+    ),
+    "network": mix(network=0.6),
+    "clock": mix(jump_clock=20),
+    "power": mix(power_fails=14),
+    "lying disk": mix(power_fails=12, is_lying=True),
+    "killed": mix(killed=16),
+    "card trouble": mix(card_full=7, card_fails=7, card_busy=7),
+    "swapped cards": mix(clone=3, swap_cards=7),
+    "hub rollback": mix(roll_hub_back=7),
+    "hub crash": mix(hub_crashes=14),
+    "promoted replica": mix(promote_replica=8),
+    "restore and rollback": mix(restore=6, back_up=4, roll_hub_back=6, trim=10),
+    # A hub that does not look at receipts leaves the node's own log as the only help.
+    "restore and rollback, receipts unread": mix(
+        restore=8, back_up=4, roll_hub_back=8, trim=10, reads_receipts=False
+    ),
+    "clone and restore": mix(clone=4, restore=6, back_up=4),
+    "poison": mix(works=(*WORKS, "poison", "misfile", "poison"), clone=2, restore=3, back_up=3),
+    "sticks": mix(export_stick=10, import_stick=10, bring_receipts=10, trim=6),
+    "sticks, restore and rollback": mix(
+        export_stick=8, import_stick=8, bring_receipts=8, restore=4, back_up=4, roll_hub_back=4
+    ),
+    "revoked key": mix(revoke_key=6, restore=3, back_up=3),
+    "everything, lying disk": mix(
+        power_fails=8,
+        restore=5,
+        back_up=4,
+        clone=3,
+        roll_hub_back=5,
+        trim=10,
+        is_lying=True,
+    ),
+}
+
+
+def mix_of(seed):
+    """Every mix in turn, so that any range of seeds has all of them."""
+    return list(MIXES)[seed % len(MIXES)]
+
+
+def draw(seed, chosen, steps=STEPS):
+    """All choices of one world that are not made by an action's own dice."""
+    dice = Random(seed)
+    return [Action(draw_name(dice, chosen), dice.getrandbits(SEED_BITS)) for _ in range(steps)]
+
+
+def draw_name(dice, chosen):
+    number = dice.randrange(100)
+    for name, weight in chosen.accidents.items():
+        number -= weight
+        if number < 0:
+            return name
+    if number < 3:
+        return "late_arrives"
+    return dice.choice(("work", "talk"))
+
+
+def parse(text):
+    """Read what a failure printed: 'work:17 restore:4'."""
+    pairs = (word.split(":") for word in text.split())
+    return [Action(name, int(seed)) for name, seed in pairs]

@@ -1,0 +1,144 @@
+"""What the hub in memory keeps of one school, and how a segment's rows get into it.
+
+Rows are sorted by the real hub's staging and judged by the real sync.merge; dictionaries
+stand where PostgreSQL's tables do.
+"""
+
+from collections import Counter
+
+from msgspec import Struct, field
+
+from sync.hub.intake.merging import Tally
+from sync.hub.intake.staging import sort_rows
+from sync.merge import BECOMES_CURRENT, CONFLICTS, Image, Outcome, judge, order_of, row_hash
+from sync.protocol import LOG_BEGIN, next_log_hash
+from sync.registry import TABLE
+
+COUNTED = {outcome: outcome.value for outcome in Outcome} | dict.fromkeys(CONFLICTS, "conflict")
+
+
+class Held(Struct, frozen=True):
+    """A current row: its values, its image, when it last changed."""
+
+    values: tuple
+    image: Image
+    change_no: int
+
+    @property
+    def hash(self):
+        return self.image.row_hash
+
+
+class Link(Struct, frozen=True):
+    """A segment that was accepted, and what became of its rows."""
+
+    n: int
+    hash: bytes
+    prev_hash: bytes
+    rows: int
+    tally: Tally
+
+
+class School(Struct):
+    """All of it; a copy is what a backup holds."""
+
+    school_id: bytes
+    rows: dict = {}
+    conflicts: dict = {}
+    aside: dict = {}  # (table, id, hash) -> (reason, values)
+    streams: dict = {}  # (node, epoch, lane) -> links, in order
+    heads: dict = {}  # epoch -> highest change number
+    log: tuple = (LOG_BEGIN,)
+    applied: Counter = field(default_factory=Counter)  # (node, epoch, lane, n) -> how often (I3)
+    effects: Counter = field(default_factory=Counter)  # (table, id) -> how often it was new (I3)
+    change_no: int = 0
+
+    def copy(self):
+        return School(
+            self.school_id,
+            dict(self.rows),
+            dict(self.conflicts),
+            dict(self.aside),
+            dict(self.streams),
+            dict(self.heads),
+            self.log,
+            self.applied.copy(),
+            self.effects.copy(),
+            self.change_no,
+        )
+
+    def merge(self, header, tables):
+        """Every row becomes current, goes beside, or is put aside with a reason."""
+        tally = Tally()
+        for block in tables:
+            found = sort_rows(block, header.school_id)
+            for refused in found.refused:
+                self.put_aside(refused.table_name, refused.values, refused.reason)
+                tally.quarantined += 1
+            for batch in found.batches:
+                for values, hashed in zip(batch.rows, batch.hashes, strict=True):
+                    name = self.merge_row(batch, values, hashed, header.epoch)
+                    setattr(tally, name, getattr(tally, name) + 1)
+        return tally
+
+    def merge_row(self, batch, values, hashed, epoch):
+        """Merge one row; returns the name it is counted under."""
+        table = batch.table
+        if any(isinstance(value, str) and "\0" in value for value in values):
+            self.put_aside(table.name, values, "text-with-a-null")  # PostgreSQL takes none
+            return "quarantined"
+        key = (table.name, values[0])
+        held = self.rows.get(key)
+        whole = whole_row(batch, values, held)
+        incoming = Image(*order_of(table, whole), hashed, epoch.bytes)
+        outcome = judge(None if held is None else held.image, incoming)
+        if outcome in CONFLICTS:
+            loser = held if outcome is Outcome.DISPLACED else Held(whole, incoming, 0)
+            self.keep(key, loser)
+        if outcome in BECOMES_CURRENT:
+            self.put(key, whole, incoming, epoch)
+            self.effects[key] += outcome is Outcome.INSERTED
+        self.settle(key)
+        return COUNTED[outcome]
+
+    def put(self, key, values, image, epoch):
+        self.change_no += 1
+        self.rows[key] = Held(values, image, self.change_no)
+        self.heads[epoch] = self.change_no
+
+    def keep(self, key, loser):
+        self.conflicts[*key, loser.hash] = loser.values
+
+    def put_aside(self, name, values, reason):
+        hashed = row_hash(TABLE[name], values) if name in TABLE else repr(values).encode()
+        self.aside[name, values[0], hashed] = (reason, values)
+
+    def settle(self, key):
+        """A row that came again and was taken waits no longer."""
+        for name, pk, hashed in list(self.aside):
+            if (name, pk) == key:
+                del self.aside[name, pk, hashed]
+
+    def move(self, segment, tally):
+        header = segment.header
+        stream = (header.node_id, header.epoch, header.lane)
+        link = Link(header.n, segment.hash, header.prev_hash, header.rows, tally)
+        self.streams[stream] = (*self.streams.get(stream, ()), link)
+        self.log = (*self.log, next_log_hash(self.log[-1], segment.hash))
+        self.applied[*stream, header.n] += 1
+
+    def is_aside(self, key):
+        return any((name, pk) == key for name, pk, _ in self.aside)
+
+
+def whole_row(batch, values, held):
+    """What was not sent stays as it is."""
+    if batch.columns == batch.table.columns:
+        return tuple(values)
+    sent = dict(zip(batch.names, values, strict=True))
+    was = {} if held is None else dict(zip(names(batch.table), held.values, strict=True))
+    return tuple(sent.get(name, was.get(name)) for name in names(batch.table))
+
+
+def names(table):
+    return tuple(column.name for column in table.columns)

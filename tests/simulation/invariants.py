@@ -1,0 +1,187 @@
+"""The sixteen promises of the protocol, by number, each where it can be looked at.
+
+AFTER_EACH_STEP are looked at after every action; AT_REST once the accidents have ended and
+everybody has said everything. I5 is looked at whenever a segment leaves, I15 at every
+fault-free exchange, I16 at every commit, I11 by playing a seed twice.
+"""
+
+from uuid import UUID
+
+from sync.core.columns import ID_BYTES
+from sync.hub.intake.staging import SCHOOL_COLUMN
+from sync.merge import order_of
+from sync.protocol import EXCEPTIONS_MAX, HUB_SEGMENT_BYTES_MAX, genesis
+from sync.registry import TABLE
+from tests.simulation.district import names
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. The message names it."""
+
+
+def demand(holds, number, words):
+    if not holds:
+        raise Violation(f"I{number}: {words}")
+
+
+# After each step. `before` and `now` are the board or the school as it was and as it is.
+
+
+def i2_no_regress(before, now):
+    """No row goes back to an earlier image, and none is gone."""
+    for key, was in before.items():
+        row = now.get(key)
+        demand(row is not None, 2, f"{key[0]}: a row is gone")
+        demand(placed(key, row) >= placed(key, was), 2, f"{key[0]}: a row went back")
+
+
+def i13_deleted_stays_deleted(before, now, beside):
+    """A deleted row comes back by a later version, or as its rival: then it lies beside."""
+    for key, was in before.items():
+        row = now.get(key)
+        if row is not None and is_deleted(key, was) and not is_deleted(key, row):
+            later = order_of(TABLE[key[0]], row.values) > order_of(TABLE[key[0]], was.values)
+            demand(later or (*key, was.hash) in beside, 13, f"{key[0]}: a deleted row is back")
+
+
+def placed(key, row):
+    return (*order_of(TABLE[key[0]], row.values), row.hash)
+
+
+def is_deleted(key, row):
+    return not TABLE[key[0]].is_fact and row.values[-1] is not None
+
+
+def i3_exactly_once(school):
+    """Each segment took effect once; each row was new once."""
+    demand(set(school.applied.values()) <= {1}, 3, "a segment was applied twice")
+    demand(set(school.effects.values()) <= {0, 1}, 3, "a row was new twice")
+
+
+def i4_chains_at_the_hub(school, hub):
+    """Each stream is 1, 2, 3 … and every link names the one before."""
+    for (node_id, epoch, lane), links in school.streams.items():
+        last = genesis(hub.hub_id, node_id, epoch, lane)
+        for number, link in enumerate(links, 1):
+            demand((link.n, link.prev_hash) == (number, last), 4, "a stream has a gap at the hub")
+            last = link.hash
+
+
+def i4_chain_of_the_board(board, hub):
+    """The present epoch's chain is 1, 2, 3 … up to where the stream stands."""
+    for lane, stream in board.look().streams.items():
+        numbers = [n for n, _ in stream.chain]
+        first = hub.genesis(board.node_id, stream.epoch, lane)
+        last = stream.chain[-1][1] if stream.chain else first
+        demand(numbers == list(range(1, stream.cur_n + 1)), 4, "a board's chain has a gap")
+        demand(last == stream.cur_hash, 4, "a board's chain ends elsewhere")
+
+
+def i5_durable_before_it_leaves(board, sent):
+    demand(board.would_survive(sent), 5, "a segment leaves before it is durable")
+    demand(len(sent.payload) <= HUB_SEGMENT_BYTES_MAX, 14, "a segment is larger than agreed")
+
+
+def i6_order_of_watermarks(board):
+    """trimmed ≤ applied ≤ received ≤ sealed."""
+    for stream in board.look().streams.values():
+        marks = (stream.trimmed_n, stream.applied_n, stream.received_n, stream.cur_n)
+        demand(list(marks) == sorted(marks), 6, f"watermarks out of order: {marks}")
+
+
+def i7_every_row_is_accounted_for(school):
+    for links in school.streams.values():
+        for link in links:
+            demand(link.tally.rows == link.rows, 7, "rows without an outcome")
+
+
+def i9_rows_stay_in_their_school(school):
+    for (name, _), row in school.rows.items():
+        if name in SCHOOL_COLUMN:
+            at = names(TABLE[name]).index(SCHOOL_COLUMN[name])
+            demand(row.values[at] == school.school_id, 9, f"{name}: a row of another school")
+
+
+def i14_bounded(board):
+    """Marks are never more than rows; payloads are kept until applied and dropped by plan."""
+    look = board.look()
+    demand(look.dirty <= set(look.rows), 14, "a mark without a row")
+    demand(all(len(pk) == ID_BYTES for _, pk in look.dirty), 14, "a mark is no id")
+    for lane, stream in look.streams.items():
+        kept = {n for at, n in look.payloads if at == lane}
+        planned = set(range(stream.trimmed_n + 1, stream.cur_n + 1))
+        demand(kept == planned, 14, f"payloads kept {sorted(kept)}, not {sorted(planned)}")
+
+
+def i15_backlog_falls(before, after):
+    """With the link up and no fault, an answered segment leaves less to do."""
+    demand(after < before, 15, f"the backlog went from {before} to {after}")
+
+
+def i16_capture_is_complete(board):
+    """What SQLite says was changed is what the triggers marked."""
+    dirty = board.dirty() if board.touched else set()
+    for table, pk in board.touched:
+        if (table.name, pk) not in dirty:
+            row = board.look().rows.get((table.name, pk))
+            is_missed = row is not None and is_own(table, row, board)
+            demand(not is_missed, 16, f"{table.name}: a change was not captured")
+    board.touched.clear()
+
+
+def is_own(table, row, board):
+    return table.is_fact or row.values[-3] in (None, board.node_id.bytes)
+
+
+# At rest.
+
+
+def i1_nothing_acknowledged_is_lost(world, held):
+    lost = world.oracle.unsafe(held)
+    demand(not lost, 1, f"{len(lost)} acknowledged values are nowhere: {lost[:1]}")
+
+
+def i4_hub_and_board_agree(world, board):
+    """Where a board's stream ends, the hub's ends too: the same number and hash."""
+    school = world.hub.schools[board.school_id]
+    for lane, stream in board.look().streams.items():
+        links = school.streams.get((board.node_id, UUID(bytes=stream.epoch), lane), ())
+        demand(len(links) == stream.cur_n, 4, "the hub has another number of segments")
+        demand(not links or links[-1].hash == stream.cur_hash, 4, "the hub has another history")
+
+
+def i8_poison_blocks_nothing(world, board):
+    """What cannot be merged lies aside with a reason, and the box has been told."""
+    school = world.hub.schools[board.school_id]
+    for key, row in board.look().rows.items():
+        if world.is_poison(board, key[0], row.values):
+            demand((*key, row.hash) in school.aside, 8, f"{key[0]}: poison is not aside")
+    told = {tuple(found) for found in board.db.tuples("SELECT tbl, pk FROM sync_exception")}
+    named = {(TABLE[name].number, pk) for name, pk, _ in (*school.aside, *school.conflicts)}
+    demand(told == named or len(named) > EXCEPTIONS_MAX, 8, "the box was not told what is aside")
+
+
+def i10_all_agree(world, board):
+    """Digests are equal, but for rows that lie aside."""
+    aside = {(name, pk) for name, pk, _ in world.hub.schools[board.school_id].aside}
+    here, there = board.digests(aside), world.hub.digests(board.school_id, aside)
+    demand(here == there, 10, f"a board and the hub differ: {differing(here, there)}")
+
+
+def differing(here, there):
+    return sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+
+
+def i13_nothing_overtaken_is_back(world, held):
+    """No current image was written over by one that still exists somewhere."""
+    for school in world.hub.schools.values():
+        currents = [
+            (*key, row.hash) for key, row in school.rows.items() if not school.is_aside(key)
+        ]
+        back = world.oracle.overtaken(currents, held)
+        demand(not back, 13, f"{len(back)} replaced values are current again: {back[:1]}")
+
+
+def i15_nothing_waits(board):
+    look = board.look()
+    demand(not look.waiting, 15, f"{look.waiting} rows and segments still wait")
