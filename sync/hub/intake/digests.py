@@ -9,21 +9,18 @@ from typing import Final
 from uuid import UUID
 
 from appliance.errors import NotFound
-from sync.core.columns import Rows, pack
-from sync.hub.database import Link, scoped
+from sync.hub.database import Link, rows, scoped
 from sync.hub.identity import identity
-from sync.hub.intake.nodes import NodeClaim, node_of
-from sync.hub.intake.pulling import ROWS
+from sync.hub.intake.nodes import NodeClaim, node_of, schema_of
+from sync.hub.intake.pulling import Page, Place, read_rows, size_of, within_bytes
 from sync.hub.intake.receipts import school_log
 from sync.hub.running import Hub
 from sync.merge import COMPARED
 from sync.protocol import (
-    PAGE_RAW_BYTES_MAX,
     PAGE_ROWS_MAX,
     Bucket,
     BucketDigests,
     BucketPage,
-    Cell,
     Digests,
     RowsPage,
     RowsRequest,
@@ -96,10 +93,22 @@ SELECT t.id, {order}, t.row_hash
 """  # noqa: S608 -- names from the registry
 
 
+def places_sql(table: Table) -> str:
+    """Find rows by id, and about how many bytes each takes."""
+    return f"""
+SELECT t.change_no, {table.number}::bigint AS tbl, t.id, {size_of(table)} AS size
+  FROM {table.name} AS t
+ WHERE t.school_id = $1
+   AND t.id        = ANY($2::uuid[])
+ ORDER BY t.id
+"""  # noqa: S608 -- names from the registry
+
+
 DIGEST_SQL: Final = {table.name: digest_sql(table) for table in TABLES}
 OWN_SQL: Final = {table.name: own_sql(table) for table in COMPARED}
 BUCKETS_SQL: Final = {table.name: buckets_sql(table) for table in COMPARED}
 STATES_SQL: Final = {table.name: states_sql(table) for table in COMPARED}
+PLACES: Final = {table.name: places_sql(table) for table in COMPARED}
 
 
 async def school_digests(hub: Hub, claim: NodeClaim) -> Digests:
@@ -171,11 +180,10 @@ async def rows_page(hub: Hub, claim: NodeClaim, request: RowsRequest) -> RowsPag
     async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
         await node_of(link, claim)
         who = await identity(link)
-        found = await link.fetch(ROWS[table.name], claim.school_id, ids)
-    rows = _that_fit([tuple(map(_cell, each)) for each in found])
-    names = tuple(column.name for column in table.columns)
-    blocks = [pack(Rows(table.name, names, rows))] if rows else []
-    return RowsPage(incarnation=who.incarnation, rows=blocks)
+        places = await rows(link, Place, PLACES[table.name], claim.school_id, ids)
+        page = Page(claim.school_id, FIRST, 0, await schema_of(link, claim), {}, {})
+        await read_rows(link, page, table, [place.id for place in within_bytes(places)])
+    return RowsPage(incarnation=who.incarnation, rows=page.blocks())
 
 
 def compared(name: str) -> Table:
@@ -184,20 +192,6 @@ def compared(name: str) -> Table:
     if table not in COMPARED:
         raise NotFound(f"no table {name} is compared")
     return table
-
-
-def _that_fit(rows: list[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
-    """Cut a page where it grows too large; one row always fits."""
-    total = 0
-    for number, row in enumerate(rows):
-        total += sum(len(cell) if isinstance(cell, str | bytes) else 5 for cell in row)
-        if total > PAGE_RAW_BYTES_MAX and number > 0:
-            return rows[:number]
-    return rows
-
-
-def _cell(value: Cell | UUID) -> Cell:
-    return value.bytes if isinstance(value, UUID) else value
 
 
 def _bytes_of(total: int) -> bytes:

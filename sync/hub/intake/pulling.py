@@ -39,7 +39,7 @@ class Place(Struct, frozen=True):
 def feed_sql() -> str:
     """Find the next rows of all tables by their change number; each has an index on it."""
     parts = [
-        f"""(SELECT t.change_no, {table.number}::bigint AS tbl, t.id, {_size(table)} AS size
+        f"""(SELECT t.change_no, {table.number}::bigint AS tbl, t.id, {size_of(table)} AS size
    FROM {table.name} AS t
   WHERE t.school_id  = $1
     AND t.src_epoch <> $2
@@ -51,7 +51,7 @@ def feed_sql() -> str:
     return "\n UNION ALL\n".join(parts) + "\n ORDER BY change_no\n LIMIT $4"
 
 
-def _size(table: Table) -> str:
+def size_of(table: Table) -> str:
     """Length of its texts, which PostgreSQL knows without reading them, and 16 for the rest."""
     texts = [c.name for c in table.columns if c.type == "text"]
     lengths = [f"coalesce(octet_length(t.{name}), 0)" for name in texts]
@@ -184,7 +184,7 @@ async def _gather(link: Link, page: Page, places: Sequence[Place]) -> None:
     for table in TABLES:
         wanted = [place.id for place in places if place.tbl == table.number]
         if wanted and table.known_at(page.schema_version):
-            await _read_rows(link, page, table, wanted)
+            await read_rows(link, page, table, wanted)
 
 
 async def _close_over_references(link: Link, page: Page) -> None:
@@ -196,10 +196,10 @@ async def _close_over_references(link: Link, page: Page) -> None:
                 LATER[table.name], page.school_id, list(named), page.epoch, page.until
             )
             if later:
-                await _read_rows(link, page, table, [found["id"] for found in later])
+                await read_rows(link, page, table, [found["id"] for found in later])
 
 
-async def _read_rows(link: Link, page: Page, table: Table, wanted: Sequence[UUID]) -> None:
+async def read_rows(link: Link, page: Page, table: Table, wanted: Sequence[UUID]) -> None:
     kept = page.found.setdefault(table.name, {})
     hashes: dict[UUID, bytes] = {}
     for found in await link.fetch(ROWS[table.name], page.school_id, wanted):
