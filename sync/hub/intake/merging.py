@@ -32,7 +32,7 @@ WITH known AS (
       WHERE school_id = $1
         AND tbl       = $7
         AND pk IS NOT DISTINCT FROM $8
-        AND md5(image) = md5($9)
+        AND md5(image) = md5($9::bytea)
         AND resolved_at_ms IS NULL
   RETURNING id)
 INSERT INTO sync_quarantine (school_id, id, node_id, epoch, lane, n, tbl, pk, image, reason,
