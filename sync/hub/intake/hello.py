@@ -14,22 +14,18 @@ from sync.hub.database import Link, rows, scoped
 from sync.hub.faults import WrongSchool
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import position
+from sync.hub.intake.exceptions import row_exceptions
 from sync.hub.intake.nodes import NodeClaim, node_of
 from sync.hub.intake.receipts import Subject, lock_school, notice_rollback, sign_receipt
 from sync.hub.outlet.feed import scope_states
 from sync.hub.running import Hub
 from sync.protocol import (
-    EXCEPTIONS_MAX,
     Hello,
     HelloRequest,
-    RowException,
     SignedHello,
     encode,
     hello_message,
 )
-from sync.registry import TABLE, TABLE_NUMBERED, TABLES
-
-RECEIPT_BEARING: Final = [table.number for table in TABLES if table.has_receipt]
 
 
 class FeedHead(Struct, frozen=True):
@@ -39,46 +35,10 @@ class FeedHead(Struct, frozen=True):
     max_change_no: int
 
 
-class PutAside(Struct, frozen=True):
-    """A row in quarantine."""
-
-    tbl: str
-    pk: UUID
-    reason: str
-
-
-class Loser(Struct, frozen=True):
-    """A row two epochs disagree on."""
-
-    tbl: int
-    pk: UUID
-
-
 FEED_HEADS: Final[LiteralString] = """
 SELECT f.src_epoch, f.max_change_no
   FROM sync_feed_head AS f
  WHERE f.school_id = $1
-"""
-
-# Those with a receipt first, before the list is cut: what is not listed is called safe.
-QUARANTINED: Final[LiteralString] = """
-SELECT DISTINCT ON (q.tbl = ANY($2::text[]), q.tbl, q.pk) q.tbl, q.pk, q.reason
-  FROM sync_quarantine AS q
- WHERE q.school_id = $1
-   AND q.resolved_at_ms IS NULL
-   AND q.pk IS NOT NULL
- ORDER BY q.tbl = ANY($2::text[]) DESC, q.tbl, q.pk
- LIMIT $3
-"""
-
-# Only rows somebody holds a receipt for: a hand-in with two images is not simply "safe".
-CONFLICTING: Final[LiteralString] = """
-SELECT DISTINCT c.tbl, c.pk
-  FROM sync_conflict AS c
- WHERE c.school_id = $1
-   AND c.tbl       = ANY($2::bigint[])
- ORDER BY c.tbl, c.pk
- LIMIT $3
 """
 
 TOUCH_NODE: Final[LiteralString] = """
@@ -161,21 +121,6 @@ async def _is_to_pull(
     return has_rows_to_pull(
         {head.src_epoch: head.max_change_no for head in heads}, request.epoch, cursor
     )
-
-
-async def row_exceptions(link: Link, school_id: UUID) -> list[RowException]:
-    """List the rows this hub has put aside, those with a receipt first."""
-    losers = await rows(link, Loser, CONFLICTING, school_id, RECEIPT_BEARING, EXCEPTIONS_MAX)
-    named = [TABLE_NUMBERED[number].name for number in RECEIPT_BEARING]
-    aside = await rows(link, PutAside, QUARANTINED, school_id, named, EXCEPTIONS_MAX)
-    found = [RowException(tbl=it.tbl, pk=it.pk.bytes, reason="conflict") for it in losers]
-    found += [
-        RowException(tbl=TABLE[it.tbl].number, pk=it.pk.bytes, reason=f"quarantined: {it.reason}")
-        for it in aside
-        if it.tbl in TABLE
-    ]
-    found.sort(key=lambda exception: exception.tbl not in RECEIPT_BEARING)
-    return found[:EXCEPTIONS_MAX]
 
 
 async def _note_contact(
