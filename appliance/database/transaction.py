@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import LiteralString
 
+import apsw
+
 from appliance.database.reader import Reader, Value
 
 
@@ -18,6 +20,14 @@ class Transaction(Reader):
         for _ in self._connection.execute(sql, args):
             pass  # PRAGMA incremental_vacuum and RETURNING work only while they are stepped (T5)
         return self._connection.changes()
+
+    def fits(self, sql: LiteralString, args: Sequence[Value] = ()) -> bool:
+        """Run one statement; return False when a CHECK, a type or a trigger refuses the row."""
+        try:
+            self.run(sql, args)
+        except apsw.ConstraintError:
+            return False
+        return True
 
     def run_many(self, sql: LiteralString, rows: Iterable[Sequence[Value]]) -> int:
         """Run one statement for each of `rows` and return how many rows changed in all."""

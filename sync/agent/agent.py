@@ -24,10 +24,17 @@ from appliance.database.integrity import foreign_key_check
 from appliance.errors import Busy, DarasaError, StorageFull
 from appliance.ids import uuid7
 from appliance.settings import Settings
-from sync.agent import enrolment, retention, store, verifying
+from sync.agent import downstream, enrolment, retention, store, verifying
 from sync.agent.budget import Leave, bounds_of
 from sync.agent.comparing import Comparison
-from sync.agent.faults import BudgetSpent, ClockDoubted, HubBusy, Refused, Unreachable
+from sync.agent.faults import (
+    BudgetSpent,
+    ClockDoubted,
+    HubBusy,
+    HubUntrusted,
+    Refused,
+    Unreachable,
+)
 from sync.agent.hubtime import HubClock
 from sync.agent.keys import read_node_key
 from sync.agent.line import SETTLE_S, Line
@@ -151,6 +158,7 @@ class Agent:
             rows += await self._carry(session, link, request)
             segments += isinstance(request, Send)
             await asyncio.sleep(0)  # let the watchdog's beat in between two steps
+        rows += await self._fetch_down(session, link)
         await self._compare(session, link)
         if session.forked is not None:
             logger.warning("new epoch reason=%s", session.forked)
@@ -158,6 +166,16 @@ class Agent:
             self._look_for_dangling()
         retention.trim(self._db, now_ms=self._seams.clock())
         return Round(segments, rows)
+
+    async def _fetch_down(self, session: Session, link: Link) -> int:
+        """Fetch what the hub writes, after the school's own work; it never stops the rest."""
+        assert session.agreed is not None
+        try:
+            return await downstream.fetch_down(self._db, link, session.agreed, self._seams.clock)
+        except (Refused, HubUntrusted) as error:
+            logger.error("nothing taken down code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
+            self._note(error)
+            return 0
 
     async def _compare(self, session: Session, link: Link) -> None:
         """Once a week, and when asked: hold everything against the district's copy."""

@@ -15,7 +15,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from appliance.database.agent import AgentDatabase
-from sync.agent import store
+from sync.agent import scopes, store
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import apply_page, begin_epoch, mark_next
 from sync.agent.sealing import Share, Stamp, seal_rows
@@ -104,6 +104,7 @@ class Session:
         self._incarnation: UUID | None = None
         self._nonce = b""
         self.forked: Fork | None = None
+        self.agreed: Hello | None = None  # the last hello that found us on one chain
         self.hub_time_ms: int | None = None  # as the last hello said
         self.rank_max = store.RANK_MAX  # what may be sealed now
 
@@ -179,6 +180,7 @@ class Session:
             app_version=stamp.app_version,
             clock_ms=stamp.now_ms,
             clock_quality=stamp.clock_quality,
+            scopes=scopes.cursors(self._db),
         )
 
     def _stream_states(self, me: Identity) -> list[StreamState]:
@@ -218,6 +220,7 @@ class Session:
         self._incarnation = answer.incarnation
         self.hub_time_ms = answer.hub_time_ms
         self._heard = Heard(fork, answer.pull)
+        self.agreed = answer if fork is None else None
 
     def take_segment_answer(self, sent: Send, answer: SegmentAnswer) -> None:
         """Note the receipt, if it speaks of our own chain and of every row; else say hello."""
@@ -252,30 +255,32 @@ class Session:
         return own == receipt.received_hash
 
     def _open_hello(self, me: Identity, signed: SignedHello) -> Hello:
-        _verify(me, hello_message(signed.body), signed.signature)
-        answer = _decoded(signed.body, Hello)
+        verify(me, hello_message(signed.body), signed.signature)
+        answer = decoded(signed.body, Hello)
         asked = (me.node_id, me.epoch, self._nonce)
         if (answer.node_id, answer.epoch, answer.nonce) != asked:
             raise HubUntrusted("hello: the answer is to another question")
         return answer
 
     def _open_receipt(self, me: Identity, signed: SignedReceipt) -> Receipt:
-        _verify(me, receipt_message(signed.body), signed.signature)
-        receipt = _decoded(signed.body, Receipt)
+        verify(me, receipt_message(signed.body), signed.signature)
+        receipt = decoded(signed.body, Receipt)
         named = (receipt.hub_id, receipt.school_id, receipt.node_id)
         if named != (me.hub_id, me.school_id, me.node_id):
             raise HubUntrusted("receipt: it is not about this box")
         return receipt
 
 
-def _decoded(body: bytes, shape: type[T]) -> T:
+def decoded(body: bytes, shape: type[T]) -> T:
+    """Read what the hub has signed. Raises HubUntrusted."""
     try:
         return decode(body, shape)
     except msgspec.DecodeError as error:
         raise HubUntrusted(f"signed, but not readable as {shape.__name__}: {error}") from error
 
 
-def _verify(me: Identity, message: bytes, signature: bytes) -> None:
+def verify(me: Identity, message: bytes, signature: bytes) -> None:
+    """Raise HubUntrusted unless the key pinned at enrolment signed this."""
     assert me.hub_key is not None
     try:
         VerifyKey(me.hub_key).verify(message, signature)
