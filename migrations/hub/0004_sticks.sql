@@ -12,7 +12,6 @@ CREATE TABLE sync_held (
     hash        bytea  NOT NULL CHECK (length(hash) = 32),
     prev_hash   bytea  NOT NULL CHECK (length(prev_hash) = 32),
     raw         bytea,
-    reason      text   NOT NULL CHECK (reason IN ('gap', 'node-revoked')),
     held_at_ms  bigint NOT NULL,
     taken_at_ms bigint,
     PRIMARY KEY (school_id, node_id, epoch, lane, n, hash),

@@ -5,7 +5,7 @@ waits is acknowledged, so a box that loses patience, or a school whose place her
 loses nothing: the next stick begins again at the first that is missing.
 """
 
-from typing import Final, Literal, LiteralString
+from typing import Final, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
@@ -17,8 +17,6 @@ from sync.protocol import SegmentAnswer, StreamPosition
 HELD_BYTES_MAX: Final = 64 << 20  # a school's; a year of a large one is about 20 MB
 HELD_MAX: Final = 2_000
 
-Reason = Literal["gap", "node-revoked"]
-
 HELD: Final[LiteralString] = """
 SELECT count(*) AS segments, coalesce(sum(octet_length(h.raw)), 0)::bigint AS size_bytes
   FROM sync_held AS h
@@ -27,12 +25,11 @@ SELECT count(*) AS segments, coalesce(sum(octet_length(h.raw)), 0)::bigint AS si
 """
 
 HOLD: Final[LiteralString] = """
-INSERT INTO sync_held (school_id, node_id, epoch, lane, n, hash, prev_hash, raw, reason,
+INSERT INTO sync_held (school_id, node_id, epoch, lane, n, hash, prev_hash, raw,
                        held_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (school_id, node_id, epoch, lane, n, hash) DO UPDATE
    SET raw         = excluded.raw,
-       reason      = excluded.reason,
        taken_at_ms = NULL
 """
 
@@ -87,7 +84,7 @@ def stream_of(segment: Segment) -> Stream:
     return Stream(header.school_id, header.node_id, header.epoch, header.lane)
 
 
-async def hold(link: Link, segment: Segment, payload: bytes, why: Reason, *, now_ms: int) -> bool:
+async def hold(link: Link, segment: Segment, payload: bytes, *, now_ms: int) -> bool:
     """Keep a verified segment for later; return whether there is room for it.
 
     The school is locked: two sticks at once do not fill it twice.
@@ -99,7 +96,7 @@ async def hold(link: Link, segment: Segment, payload: bytes, why: Reason, *, now
     if held.segments >= HELD_MAX or held.size_bytes + len(payload) > HELD_BYTES_MAX:
         return False
     segment_key = (header.n, segment.hash, header.prev_hash)
-    await link.execute(HOLD, *stream, *segment_key, payload, why, now_ms)
+    await link.execute(HOLD, *stream, *segment_key, payload, now_ms)
     return True
 
 

@@ -27,14 +27,14 @@ from sync.core.bundle import (
     segment_place,
     stream_folder,
 )
-from sync.core.segment import Segment, SegmentRefused, check_signature, read_segment
-from sync.hub.database import rows, scoped
-from sync.hub.faults import ChainBroken, NodeRevoked
+from sync.core.segment import Segment, SegmentRefused, read_segment
+from sync.hub.database import scoped
+from sync.hub.faults import ChainBroken
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import Address, accept_segment, go_on, position
 from sync.hub.intake.hello import stand
-from sync.hub.intake.holding import Reason, Stream, hold, next_held
-from sync.hub.intake.nodes import NODE, Node, NodeClaim, node_of
+from sync.hub.intake.holding import Stream, hold, next_held
+from sync.hub.intake.nodes import Node, NodeClaim, node_named, require_open
 from sync.hub.intake.receipts import lock_school
 from sync.hub.running import Hub
 from sync.hub.sticks.answering import write_answer
@@ -114,9 +114,10 @@ async def _read_manifest(hub: Hub, stick: Stick, came: Came) -> tuple[Node, Mani
         require_fitting(manifest, came, hub.hub_id)
         claim = claim_of(manifest.school_id, came.node_id)
         async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
-            node = await node_of(link, claim)
+            node = await node_named(link, claim)
             came.school = await link.fetchval(SCHOOL_NAME, claim.school_id)
         check_manifest(signed, node.node_key)
+        require_open(node)
         await stand(hub, claim, manifest.hello)
     except (BundleCorrupt, DarasaError) as error:
         came.aside.append(f"no answer can be given: {place.name}: {_words(error)}")
@@ -146,9 +147,7 @@ async def _take(hub: Hub, came: Came, arrived: Arrived) -> None:
     try:
         await accept_segment(hub, arrived.claim, arrived.address, arrived.payload)
     except ChainBroken as error:
-        await _hold(hub, came, arrived, "gap", error)
-    except NodeRevoked as error:
-        await _hold_of_revoked(hub, came, arrived, error)
+        await _hold(hub, came, arrived, error)
     else:
         came.known += arrived.segment.header.n <= before.received_n
         came.taken += arrived.segment.header.n > before.received_n
@@ -172,35 +171,20 @@ async def _where(hub: Hub, arrived: Arrived) -> StreamPosition:
         return await position(link, await identity(link), *stream)
 
 
-async def _hold(
-    hub: Hub, came: Came, arrived: Arrived, why: Reason, error: ChainBroken | NodeRevoked
-) -> None:
+async def _hold(hub: Hub, came: Came, arrived: Arrived, error: ChainBroken) -> None:
     """Keep what is ahead of its turn; its signature has been verified."""
     header = arrived.segment.header
-    if isinstance(error, ChainBroken) and header.n <= error.received_n:
+    if header.n <= error.received_n:
         came.aside.append(f"{header.lane}/{header.n}: another history of the same number is here")
         return
     async with scoped(hub.pools.ingest, school_id=header.school_id) as link:
         await lock_school(link, header.school_id)
-        is_held = await hold(link, arrived.segment, arrived.payload, why, now_ms=hub.clock())
-    if not is_held:
-        came.wait("on the stick: too much of this school waits already")
-    elif isinstance(error, ChainBroken):
-        came.wait(f"until segment {error.received_n + 1} comes")
-    else:
-        came.wait("because this box was closed by the district")
-
-
-async def _hold_of_revoked(hub: Hub, came: Came, arrived: Arrived, error: NodeRevoked) -> None:
-    claim = arrived.claim
-    async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
-        (node,) = await rows(link, Node, NODE, claim.school_id, claim.node_id)
-    try:
-        check_signature(arrived.segment, node.node_key)
-    except SegmentRefused as refused:
-        came.aside.append(f"{claim.node_id}: {refused}")
-        return
-    await _hold(hub, came, arrived, "node-revoked", error)
+        is_held = await hold(link, arrived.segment, arrived.payload, now_ms=hub.clock())
+    came.wait(
+        f"until segment {error.received_n + 1} comes"
+        if is_held
+        else "on the stick: too much of this school waits already"
+    )
 
 
 async def take_waiting(hub: Hub, stream: Stream) -> None:
