@@ -1,15 +1,12 @@
 """Importing a course: all of it or nothing, and the same folder twice is one course."""
 
-import re
-from collections.abc import Mapping
-from pathlib import PurePosixPath
-from posixpath import normpath
 from typing import Final, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
 
 from appliance.courses.folder import Course
+from appliance.courses.links import course_code, rewrite_links
 from appliance.courses.models import ImportOutcome, ImportReport
 from appliance.courses.queries import KnownVersion, course_by_code, newest_version
 from appliance.database.reader import Reader
@@ -18,11 +15,6 @@ from appliance.errors import NotFound
 from appliance.ids import uuid7
 
 OWNS: Final = ("course", "course_version", "module", "lesson", "section")
-
-CODE_LENGTH_MAX: Final = 100
-LINK_TO_PAGE: Final = re.compile(
-    r"\]\((?P<path>[^()\s:#]+\.(?:md|markdown))(?P<anchor>#[^()\s]*)?\)"
-)
 
 INSERT_COURSE: Final[LiteralString] = """
 INSERT INTO course (id, org_id, code, title, language, version, updated_at_ms)
@@ -137,24 +129,6 @@ def publish_version(tx: Transaction, version_id: UUID, *, now_ms: int) -> None:
     if found.state != "published":
         tx.run(PUBLISH_VERSION, (version_id, now_ms))
     tx.run(SUPERSEDE_VERSIONS, (found.id, version_id, now_ms))
-
-
-def course_code(title: str) -> str:
-    """Return the name by which the next import finds this course again."""
-    code = re.sub(r"[\W_]+", "-", title.casefold()).strip("-")
-    return (code or title.strip())[:CODE_LENGTH_MAX]
-
-
-def rewrite_links(body: str, *, path: str, lesson_ids: Mapping[str, UUID]) -> str:
-    """Let links between files lead to the lessons those files became."""
-    directory = PurePosixPath(path).parent
-
-    def replaced(found: re.Match[str]) -> str:
-        lesson_id = lesson_ids.get(normpath(str(directory / found["path"])))
-        anchor = found["anchor"] or ""
-        return f"](/learn/lessons/{lesson_id}{anchor})" if lesson_id else found[0]
-
-    return LINK_TO_PAGE.sub(replaced, body)
 
 
 def _outcome(newest: KnownVersion | None, course: Course) -> ImportOutcome:

@@ -47,6 +47,9 @@ from sync.hub.keys import claim_code
 from sync.hub.opening import APP_VERSION, open_hub
 from sync.hub.outlet import routes as outlet_routes
 from sync.hub.policy import enforce_policy, require_complete_policy
+from sync.hub.orders import pages as orders_pages
+from sync.hub.orders import routes as orders_routes
+from sync.hub.orders import school_pages as orders_school_pages
 from sync.hub.reports import pages as reports_pages
 from sync.hub.reports import routes as reports_routes
 from sync.hub.running import Hub
@@ -66,6 +69,9 @@ ROUTES: Final = (
     *fleet_routes.ROUTES,
     *reports_pages.ROUTES,
     *reports_routes.ROUTES,
+    *orders_pages.ROUTES,
+    *orders_school_pages.ROUTES,
+    *orders_routes.ROUTES,
     *intake_routes.ROUTES,
     *outlet_routes.ROUTES,
 )

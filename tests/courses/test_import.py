@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.courses.commands import course_code, foresee_import, import_course, rewrite_links
+from appliance.courses.commands import foresee_import, import_course
+from appliance.courses.links import course_code, rewrite_links
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.courses.faults import EmptyCourse
 from appliance.courses.folder import read_folder

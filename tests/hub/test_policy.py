@@ -1,5 +1,7 @@
 """Every route of the hub with everybody who might try it."""
 
+from collections import defaultdict
+
 import pytest
 
 from sync.hub.policy import POLICY, served
@@ -12,20 +14,12 @@ BY_WHO = {
     for who in ("anonymous", "district", "node")
 }
 NOBODY = "00000000-0000-7000-8000-000000000001"
-FILLED = {
-    "school_id": NOBODY,
-    "assessment_id": NOBODY,
-    "node_id": NOBODY,
-    "epoch": NOBODY,
-    "lane": "0",
-    "n": "1",
-    "path": "darasa.css",
-}
+FILLED = {"lane": "0", "n": "1", "path": "darasa.css"}  # everything else is an id of nobody's
 
 
 def address(rule):
     method, path = rule.split(" ", 1)
-    return method, path.format(**FILLED)
+    return method, path.format_map(defaultdict(lambda: NOBODY, FILLED))
 
 
 async def test_the_table_has_every_route_and_no_other(app):
@@ -67,8 +61,10 @@ async def test_the_administrator_is_no_box(district, rule):
 async def test_the_administrator_is_answered_everywhere(district, rule):
     method, path = address(rule)
     answer = await district.client.request(method, path)
-    expected = 404 if NOBODY in path else 400 if method == "POST" else 200
-    assert answer.status_code == expected, answer.text
+    expected = {404} if NOBODY in path else {200} if method == "GET" else {400}
+    if NOBODY in path and method != "GET":
+        expected.add(400)  # the empty body was looked at first
+    assert answer.status_code in expected, answer.text
 
 
 @pytest.mark.parametrize("rule", BY_WHO["anonymous"])
