@@ -79,6 +79,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.data_dir / "school.db"
 
     @property
+    def erased_people(self) -> Path:
+        """Ids of people this box has forgotten; a restore leaves it alone."""
+        return self.data_dir / "erased-people"
+
+    @property
     def keys(self) -> Path:
         """The school's key files, mode 0600, outside the database."""
         return self.data_dir / "keys"

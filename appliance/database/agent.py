@@ -12,10 +12,14 @@ from typing import Final, LiteralString
 
 import apsw
 
+from appliance.database.checkpoint import empty_wal
 from appliance.database.connection import MMAP_SIZE_BYTES, open_connection
 from appliance.database.faults import TRANSACTION_ENDING, in_our_words
 from appliance.database.reader import Reader, SQLiteValue, Value
 from appliance.database.transaction import Transaction
+
+
+FREE_SOME_PAGES: Final[LiteralString] = "PRAGMA incremental_vacuum(64)"  # 5 ms
 
 
 class AgentDatabase(Reader):
@@ -43,6 +47,25 @@ class AgentDatabase(Reader):
             raise in_our_words(error) from error
         finally:
             self._end()
+
+    @contextmanager
+    def overwriting(self) -> Iterator[None]:
+        """Overwrite with zeros whatever is deleted before this is left."""
+        self._connection.pragma("secure_delete", 1)
+        try:
+            yield
+        finally:
+            self._connection.pragma("secure_delete", "fast")
+
+    def scrub(self) -> bool:
+        """Leave no deleted byte in the files: free pages are given back, the WAL emptied.
+
+        False while somebody reads an older state; try again later.
+        """
+        while self._connection.pragma("freelist_count"):
+            with self.changing() as tx:
+                tx.run(FREE_SOME_PAGES)
+        return empty_wal(self._connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

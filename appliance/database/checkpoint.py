@@ -16,7 +16,7 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
-from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection
+from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection, wait_for_lock
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,22 @@ class Checkpointer:
             logger.warning("checkpoint put off cause=%s", error)
             return
         assert 0 <= copied <= frames, (frames, copied)  # (-1, -1): it did nothing at all (T2)
+
+
+def empty_wal(connection: apsw.Connection) -> bool:
+    """Copy everything and cut the WAL to nothing; False when somebody is in it.
+
+    The long part goes first and waits for nobody; the lock is held for the rest alone.
+    """
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    connection.set_busy_timeout(RESTART_WAIT_MS)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        return False
+    finally:
+        connection.set_busy_handler(wait_for_lock)
+    return True
 
 
 def restart_wal(writer: apsw.Connection) -> bool:

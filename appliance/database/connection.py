@@ -33,6 +33,7 @@ CACHE_SIZE: Final[dict[Role, int]] = {
     "report": -16_000,
 }
 SYNCHRONOUS_FULL: Final = 2
+SECURE_DELETE_FAST: Final = 2  # what is deleted is zeroed in pages that are written anyway
 TEMP_STORE_MEMORY: Final = 2
 AUTO_VACUUM_INCREMENTAL: Final = 2
 
@@ -50,13 +51,14 @@ def open_connection(
     )
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # first: every pragma below may need a lock (T4)
     if role == "agent":
-        connection.set_busy_handler(_knock)
+        connection.set_busy_handler(wait_for_lock)
     connection.convert_binding = _bind
     if role == "writer":
         _lay_out_new_file(connection)
         connection.pragma("journal_mode", "wal")
     for name, value in _pragmas(role, mmap_size_bytes):
         connection.pragma(name, value)  # one statement a call (T5)
+    connection.pragma("secure_delete", "fast")
     _assert_pragmas(connection, role, mmap_size_bytes)
     return connection
 
@@ -93,6 +95,7 @@ def _assert_pragmas(connection: apsw.Connection, role: Role, mmap_size_bytes: in
         "page_size": PAGE_SIZE_BYTES,
         "auto_vacuum": AUTO_VACUUM_INCREMENTAL,
         "application_id": APPLICATION_ID,
+        "secure_delete": SECURE_DELETE_FAST,
     }
     if mmap_size_bytes == 0:
         del expected["mmap_size"]  # a VFS without memory mapping answers nothing at all
@@ -100,7 +103,7 @@ def _assert_pragmas(connection: apsw.Connection, role: Role, mmap_size_bytes: in
         assert connection.pragma(name) == value, (name, connection.pragma(name), value)
 
 
-def _knock(knocks: int) -> bool:
+def wait_for_lock(knocks: int) -> bool:
     """Wait a moment for the write lock; False gives up."""
     time.sleep(KNOCK_S)
     return knocks < KNOCKS_MAX
