@@ -207,11 +207,13 @@ def owners() -> dict[str, str]:
 
 def jobs() -> str:
     """The night, as it is scheduled."""
-    rows = (
-        (f"{job.hour:02}:{job.minute:02}", f"`{job.name}`", first_line(job.run), held_back(job))
-        for job in NIGHT
-    )
+    rows = ((times(job), f"`{job.name}`", first_line(job.run), held_back(job)) for job in NIGHT)
     return markdown(("local time", "job", "what it does", "held back when"), rows)
+
+
+def times(job: Job) -> str:
+    """Say when a job runs."""
+    return ", ".join(f"{hour:02}:{job.minute:02}" for hour in job.hours)
 
 
 def held_back(job: Job) -> str:

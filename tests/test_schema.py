@@ -20,6 +20,7 @@ SMALL = {
     "command": "what the district asks of one school: some hundreds a year",
     "proposal": "what one school asks of its district: some tens a year",
     "job_run": "pruned; some hundreds",
+    "sync_budget": "pruned; a line a day for two months",
     "schema_migration": "one row a migration",
     "sync_exception": "rows the hub refused; normally none",
 }

@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct
 
 from appliance.access.commands import prune_sessions
-from appliance.clock import Clock
+from appliance.accounts.queries import is_claimed
+from appliance.clock import Clock, clock_quality
 from appliance.database.backup import back_up
 from appliance.database.integrity import quick_check
 from appliance.database.readers import Readers
@@ -20,6 +21,8 @@ from appliance.database.writer import Writer
 from appliance.errors import DarasaError
 from appliance.maintenance.commands import free_some_pages, optimize, prune_runs
 from appliance.settings import Settings
+from appliance.telemetry.commands import add_sample
+from appliance.telemetry.vitals import DISK_FREE_BYTES_MIN, read_vitals
 
 DAY_MS: Final = 86_400_000
 KEEP_RUNS_MS: Final = 30 * DAY_MS  # retention R3: a month of journal tells any story
@@ -86,6 +89,21 @@ async def back_up_nightly(box: Box) -> str:
     result = await asyncio.to_thread(back_up, box.settings.database, target)
     forgotten = forget_old_backups(box.settings.backups)
     return f"{target.name}, {result.size_bytes} bytes, verified; {forgotten} old ones removed"
+
+
+async def take_sample(box: Box) -> str:
+    """Read the machine's own state and keep it for the district."""
+    if not await box.readers.read(is_claimed):
+        return "not claimed yet: nothing is kept"
+    vitals = await asyncio.to_thread(read_vitals, box.settings)
+    await box.writer.write(add_sample, vitals, now_ms=box.clock(), clock_quality=clock_quality())
+    return f"{vitals.disk_free_bytes} bytes free on the card"
+
+
+def is_almost_full(box: Box) -> str | None:
+    """Say that the card is almost full, or None: readings are the first thing to do without."""
+    free = shutil.disk_usage(box.settings.data_dir).free
+    return f"{free} bytes free" if free < DISK_FREE_BYTES_MIN else None
 
 
 def forget_old_backups(folder: Path) -> int:

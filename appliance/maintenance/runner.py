@@ -47,7 +47,7 @@ async def maintenance(box: Box, idle_for_s: IdleFor) -> AsyncIterator[AsyncIOSch
             "cron",
             (box, job, idle_for_s),
             id=job.name,
-            hour=job.hour,
+            hour=",".join(map(str, job.hours)),
             minute=job.minute,
         )
     now = datetime.fromtimestamp(system_clock() / 1_000, UTC)  # the scheduler's own clock

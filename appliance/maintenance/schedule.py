@@ -9,9 +9,11 @@ from appliance.maintenance.jobs import (
     Box,
     back_up_nightly,
     check_quickly,
+    is_almost_full,
     lacks_room,
     prune_logs,
     reclaim_space,
+    take_sample,
 )
 
 
@@ -24,6 +26,12 @@ class Job(Struct, frozen=True):
     run: Callable[[Box], Awaitable[str]]
     skip_if: Callable[[Box], str | None] | None = None
     waits_for_idle: bool = False
+    also_at: tuple[int, ...] = ()  # further hours
+
+    @property
+    def hours(self) -> tuple[int, ...]:
+        """Every hour it runs at."""
+        return (self.hour, *self.also_at)
 
 
 NIGHT: Final = (
@@ -31,4 +39,5 @@ NIGHT: Final = (
     Job("reclaim-space", 2, 20, reclaim_space, waits_for_idle=True),
     Job("quick-check", 2, 40, check_quickly),
     Job("backup", 3, 0, back_up_nightly, skip_if=lacks_room),
+    Job("health-sample", 1, 5, take_sample, skip_if=is_almost_full, also_at=(7, 10, 13, 17)),
 )

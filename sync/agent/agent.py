@@ -44,6 +44,7 @@ from sync.agent.rotation import finish_rotation
 from sync.agent.routes import default_routes
 from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
+from sync.agent.shedding import shed
 from sync.agent.store import RANK_MAX, Identity
 from sync.core.segment import read_segment
 from sync.protocol import NONCE_BYTES
@@ -106,6 +107,7 @@ class Agent:
         """Do everything that can be done now; return how long to wait before the next try."""
         self._is_cut = False
         try:
+            shed(self._db, self._settings.data_dir, now_ms=self._seams.clock())
             await self._enrol_if_asked()
             carried = await self.converse()
         except (Unreachable, HubBusy) as error:

@@ -56,6 +56,13 @@ UPDATE sync_identity
        recovery_due = CASE WHEN ?2 THEN recovery_due ELSE 0 END
 """
 
+# What this box has let go of stays gone; its ids are in the order of their making.
+READ_PRUNED: Final[LiteralString] = """
+SELECT before_pk
+  FROM sync_pruned
+ WHERE tbl = ?1
+"""
+
 BEGIN_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 1"
 END_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 0"
 
@@ -102,12 +109,20 @@ def apply_page(
     with db.changing() as tx:
         tx.run(BEGIN_APPLYING)
         for table, rows in blocks:
-            for row in rows:
+            for row in still_wanted(db, table, rows):
                 merge_row(db, tx, table, row, meeting)
         tx.run(END_APPLYING)
         tx.run(MOVE_CURSOR, (page.next_cursor, page.more))
         keep_receipt(tx, page.receipt, receipt)
     return sum(len(rows) for _, rows in blocks)
+
+
+def still_wanted(db: AgentDatabase, table: Table, rows: list[Row]) -> list[Row]:
+    """Leave out what this box has let go of."""
+    before = db.value(READ_PRUNED, (table.number,))
+    if not isinstance(before, bytes):
+        return rows
+    return [row for row in rows if isinstance(row[0], bytes) and row[0] >= before]
 
 
 def _read_block(block: Block) -> tuple[Table, list[Row]]:

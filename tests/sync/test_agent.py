@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from sync.agent import enrolment, retention
-from sync.agent.line import QUIET_S
 from sync.agent.faults import KeyMissing
 from sync.agent.keys import NODE_KEY, make_node_key, read_node_key
+from sync.agent.line import QUIET_S
 from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_FIRST, WAIT_S_MAX, Pace
 from sync.agent.sealing import Stamp
 from sync.agent.status import status
