@@ -203,7 +203,7 @@ def _open(
         raise CorruptSegment(str(error)) from error
     if why is not None:
         return [refuse_all(block, why) for block in blocks]
-    return [sort_rows(block, node.school_id) for block in blocks]
+    return [sort_rows(block, node.school_id, who.owner_epoch) for block in blocks]
 
 
 async def _place(

@@ -60,6 +60,16 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8
                       AND c.row_hash  = $6)
 """
 
+# A box that still wrote to what the hub took over is told again what the row is now.
+REFEED: Final[LiteralString] = """
+UPDATE sync_feed AS f
+   SET xid = pg_current_xact_id(),
+       no  = nextval('sync_feed_no')
+ WHERE f.school_id = $1
+   AND f.tbl       = $2
+   AND f.pk        = ANY($3::uuid[])
+"""
+
 _encode: Final = msgspec.msgpack.Encoder(uuid_format="bytes").encode
 
 
@@ -246,6 +256,8 @@ async def _judge_all(connection: Link, merging: Merging, batch: Batch, sql: Stat
         losers = await connection.fetch(sql.displaced, *merging.scope)
         losers += await connection.fetch(sql.outranked, *merging.scope)
         await _keep_losers(connection, merging, batch.table, losers)
+        ids = [loser["id"] for loser in losers]
+        await connection.execute(REFEED, merging.school_id, batch.table.number, ids)
     if judged["later"]:
         await connection.execute(sql.update, *merging.scope, merging.now_ms)
     return Tally(

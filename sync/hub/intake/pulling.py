@@ -43,12 +43,18 @@ def feed_sql() -> str:
    FROM {table.name} AS t
   WHERE t.school_id  = $1
     AND t.src_epoch <> $2
-    AND t.change_no  > $3
+    AND t.change_no  > $3{_own(table)}
   ORDER BY t.change_no
   LIMIT $4)"""  # noqa: S608 -- names from the registry
         for table in TABLES
+        if table.owner != "hub"
     ]
     return "\n UNION ALL\n".join(parts) + "\n ORDER BY change_no\n LIMIT $4"
+
+
+def _own(table: Table) -> str:
+    """What the hub owns goes down by its feed alone, which also says when it is gone."""
+    return "" if table.is_fact else " AND t.owner_node_id IS NULL"
 
 
 def size_of(table: Table) -> str:
@@ -78,7 +84,7 @@ SELECT t.id
  WHERE t.school_id  = $1
    AND t.id         = ANY($2::uuid[])
    AND t.src_epoch <> $3
-   AND t.change_no  > $4
+   AND t.change_no  > $4{_own(table)}
 """  # noqa: S608 -- names from the registry
 
 

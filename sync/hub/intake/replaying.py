@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from sync.core.columns import Rows
 from sync.hub.database import Link, rows
+from sync.hub.identity import identity
 from sync.hub.intake.accepting import MOVE_FEED, MOVE_SCHOOL
 from sync.hub.intake.merging import Aside, Merging, Tally, merge_segment
 from sync.hub.intake.receipts import SchoolLog, lock_school
@@ -73,10 +74,12 @@ async def replay_rows(
 ) -> tuple[int, int]:
     """Merge rows that were put aside; return how many were, and how many still may not be."""
     log = await lock_school(link, school_id)
+    issued = (await identity(link)).owner_epoch
     change_no, merged, kept = log.change_no, 0, 0
     for aside, blocks in _pieces(school_id, await rows(link, Row, ROWS_ASIDE, school_id, ids)):
         merging = Merging(aside, change_no, now_ms, Tally())
-        await merge_segment(link, merging, [sort_rows(block, school_id) for block in blocks])
+        found = [sort_rows(block, school_id, issued) for block in blocks]
+        await merge_segment(link, merging, found)
         if merging.has_changed:
             await link.execute(MOVE_FEED, school_id, aside.epoch, merging.change_no)
         change_no = merging.change_no

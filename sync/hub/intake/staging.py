@@ -107,8 +107,11 @@ class Sorted(Struct, frozen=True):
     refused: list[Refused]
 
 
-def sort_rows(block: Rows, school_id: UUID) -> Sorted:
-    """Tell rows that may be merged from rows that may not."""
+def sort_rows(block: Rows, school_id: UUID, issued: int = 0) -> Sorted:
+    """Tell rows that may be merged from rows that may not.
+
+    `issued`: the highest ownership number this hub has given out.
+    """
     table = TABLE.get(block.table)
     if table is None:
         return refuse_all(block, "unknown-table")
@@ -118,6 +121,7 @@ def sort_rows(block: Rows, school_id: UUID) -> Sorted:
     names = tuple(column.name for column in columns)
     values = block.rows if block.columns == names else _reordered(block, names)
     wrong = _wrong_rows(table, columns, values, school_id)
+    wrong |= _usurping(table, columns, values, issued)
     refused = [
         Refused(table.name, block.columns, block.rows[at], why) for at, why in sorted(wrong.items())
     ]
@@ -159,6 +163,27 @@ def _wrong_rows(
         if SCHOOL_COLUMN.get(table.name) == column.name:
             wrong |= dict.fromkeys(_others(values, school_id.bytes), "foreign-school")
     return wrong
+
+
+def _usurping(
+    table: Table, columns: Sequence[Column], rows: Sequence[Values], issued: int
+) -> dict[int, str]:
+    """Rows that claim what only the hub gives: its tables, another owner, a number of its own."""
+    if table.owner == "hub":
+        return dict.fromkeys(range(len(rows)), "foreign-owner")
+    wrong: dict[int, str] = {}
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if column.name == "owner_node_id" and set(values) != {None}:
+            owned = [at for at, value in enumerate(values) if value is not None]
+            wrong |= dict.fromkeys(owned, "foreign-owner")
+        if column.name == "owner_epoch" and set(values) != {0}:
+            high = [at for at, value in enumerate(values) if not _is_issued(value, issued)]
+            wrong |= dict.fromkeys(high, "owner-epoch-unknown")
+    return wrong
+
+
+def _is_issued(value: Cell, issued: int) -> bool:
+    return isinstance(value, int) and 0 <= value <= issued
 
 
 def _misfits(kind: ColumnType, values: Sequence[Cell]) -> list[int]:
