@@ -24,6 +24,7 @@ from appliance.database.migrate import (
 from appliance.database.readers import Readers
 from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
+from appliance.erasures.listing import forget_listed
 from appliance.errors import DarasaError, NotFound
 from appliance.repair import back_up_with_keys, open_keys, restore_school
 from appliance.server import serve
@@ -59,8 +60,16 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
     """An empty machine gets its first schema here; anything older waits for `migrate`."""
     if schema_version(settings.database) == 0:
         _apply_migrations(settings)
+    _forget_again(settings)
     serve(settings)
     return 0
+
+
+def _forget_again(settings: Settings) -> None:
+    """A backup may hold people this box has forgotten; nobody is served before they are gone."""
+    require_schema(settings.database)
+    with shared_lock(settings.data_dir):
+        forget_listed(settings.database, settings.erased_people, now_ms=system_clock())
 
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ from appliance.settings import Settings
 from sync.agent import downstream, enrolment, retention, store, verifying
 from sync.agent.budget import Leave, bounds_of
 from sync.agent.comparing import Comparison
+from sync.agent.erasing import erase_people
 from sync.agent.faults import (
     BudgetSpent,
     ClockDoubted,
@@ -161,6 +162,7 @@ class Agent:
             segments += isinstance(request, Send)
             await asyncio.sleep(0)  # let the watchdog's beat in between two steps
         rows += await self._fetch_down(session, link)
+        await self._erase(session, link)
         await self._compare(session, link)
         if session.forked is not None:
             logger.warning("new epoch reason=%s", session.forked)
@@ -178,6 +180,18 @@ class Agent:
             logger.error("nothing taken down code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
             self._note(error)
             return 0
+
+    async def _erase(self, session: Session, link: Link) -> None:
+        """Forget whom the district's list names, and say so at once."""
+        me = store.identity(self._db)
+        assert me is not None
+        listed, now_ms = self._settings.erased_people, self._seams.clock()
+        steps = 0
+        for _ in erase_people(self._db, me, listed, now_ms=now_ms):
+            steps += 1
+            await asyncio.sleep(0)
+        while steps and (request := self._next_request(session)):
+            await self._carry(session, link, request)
 
     async def _compare(self, session: Session, link: Link) -> None:
         """Once a week, and when asked: hold everything against the district's copy."""
