@@ -55,6 +55,9 @@ drill-powercut: setup  ## cut the power N=1000 times over the real writer
 drill-kill9: setup  ## kill the serving process N=50 times under load
 	$(BIN)/python -m tests.drills.kill9 $(or $(N),50)
 
+drill-sneakernet: setup  ## N=12 weeks of sticks, lost, late, repeated and damaged
+	$(BIN)/python -m tests.drills.sneakernet $(or $(N),12)
+
 simulate: setup  ## SEEDS=2000 seeded worlds through the sync core
 	$(BIN)/python -m tests.simulation $(SEEDS)
 
@@ -91,4 +94,4 @@ clean:  ## remove what was built; `make setup` brings it back
 	touch $@
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
-  drill-powercut drill-kill9 simulate bench migration golden lock clean
+  drill-powercut drill-kill9 drill-sneakernet simulate bench migration golden lock clean

@@ -1,0 +1,324 @@
+"""A school that never has a link: weeks of sticks that are lost, late, repeated and damaged.
+
+    python -m tests.drills.sneakernet [WEEKS] [SEED]
+
+The real box with a class that works, its agent running beside it without a way to anybody,
+the real commands, the real hub and PostgreSQL. The school was at the district's office once,
+to join; from then on everything goes by sticks, and a courier whom nobody should hire. At
+the end a few sticks are carried with care, and every table of the box is compared with the
+hub's copy, row by row, and both with the ledger kept on the phones' side.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import asyncpg
+from msgspec import Struct, field
+
+from appliance.clock import system_clock
+from appliance.database.agent import AgentDatabase
+from appliance.ids import uuid7
+from demo.compare import Verdict, compare
+from demo.day import Classroom, fill_classroom, hang_up
+from demo.material import sample_material
+from demo.people import Learner, sections_of
+from demo.processes import PYTHON, ProcessDied, agent_process, box_process, free_port, until_healthy
+from demo.school import School, open_school
+from sync.agent import enrolment
+from sync.agent.__main__ import NOTHING_NEW
+from sync.agent.agent import hardware_name
+from sync.agent.keys import read_node_key
+from sync.agent.link import enrol, open_client
+from sync.agent.sealing import Stamp
+from sync.agent.store import backlog, identity
+from tests.drills.district import Hub, open_district
+
+WEEKS: Final = 12
+SEED: Final = 1
+PUPILS: Final = 12
+AT_WORK: Final = 5  # of them in one week
+CLOSING_MAX: Final = 4  # sticks carried with care; one finds what waits, one brings the receipt
+
+LOST: Final = 0.2
+LATE: Final = 0.35
+REPEATED: Final = 0.3
+DAMAGED: Final = 0.25
+
+REVISIONS = "SELECT submission_id, rev FROM submission_revision WHERE school_id = $1"
+TWICE = "SELECT count(*) - count(DISTINCT hash) FROM sync_inbox WHERE school_id = $1"
+
+
+class Tally(Struct):
+    """What happened to the sticks."""
+
+    exported: int = 0
+    lost: int = 0
+    late: int = 0
+    repeated: int = 0
+    damaged: int = 0
+
+
+class Result(Struct):
+    """What the rows say at the end."""
+
+    weeks: int
+    tally: Tally
+    verdict: Verdict
+    acknowledged: int
+    duplicated: int
+    waiting: int
+    seconds: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Promises that are not kept on either side."""
+        return self.verdict.custody.lost
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing lost, nothing twice, nothing left waiting, both sides alike."""
+        return self.verdict.is_equal and not (self.duplicated or self.waiting)
+
+    def line(self) -> str:
+        """One line with all figures."""
+        digests = "equal" if all(each.is_equal for each in self.verdict.tables) else "DIFFERENT"
+        tally = self.tally
+        return (
+            f"sneakernet {'PASS' if self.is_good else 'FAIL'}: weeks {self.weeks}, "
+            f"sticks {tally.exported} (lost {tally.lost}, late {tally.late}, "
+            f"repeated {tally.repeated}, damaged {tally.damaged}), "
+            f"acknowledged {self.acknowledged}, lost {self.lost}, "
+            f"duplicated {self.duplicated}, waiting {self.waiting}, digests {digests}, "
+            f"{self.seconds:.0f} s"
+        )
+
+
+class Courier(Struct):
+    """Sticks on the road, sticks on their way home, and the bag for new ones."""
+
+    hub: Hub
+    school: School
+    dice: Random
+    tally: Tally = field(default_factory=Tally)
+    on_the_road: list[Path] = field(default_factory=list)
+    on_the_way_home: list[Path] = field(default_factory=list)
+    at_school: list[Path] = field(default_factory=list)
+
+    def happens(self, chance: float) -> bool:
+        return self.dice.random() < chance
+
+    def week(self) -> None:
+        """One stick is written; of all that are somewhere, some arrive."""
+        stick = self.at_school.pop() if self.at_school else self.new_stick()
+        self.export(stick)
+        self.send(stick, self.on_the_road)
+        for stick in self.arriving(self.on_the_road):
+            self.at_the_district(stick)
+            self.send(stick, self.on_the_way_home)
+        for stick in self.arriving(self.on_the_way_home):
+            self.bring_back(stick)
+            self.at_school.append(stick)
+
+    def send(self, stick: Path, road: list[Path]) -> None:
+        """Give a stick to the courier."""
+        if self.happens(LOST):
+            shutil.rmtree(stick)
+            self.tally.lost += 1
+            return
+        if self.happens(DAMAGED):
+            self.damage(stick)
+        road.append(stick)
+
+    def arriving(self, road: list[Path]) -> list[Path]:
+        """Take whatever arrives this week, in whatever order."""
+        late = [stick for stick in road if self.happens(LATE)]
+        arrived = [stick for stick in road if stick not in late]
+        self.tally.late += len(late)
+        road[:] = late
+        self.dice.shuffle(arrived)
+        return arrived
+
+    def damage(self, stick: Path) -> None:
+        """Cut a file off, take it away, or turn one bit in it."""
+        files = sorted(each for each in stick.rglob("*") if each.is_file())
+        if not files:
+            return
+        self.tally.damaged += 1
+        chosen = self.dice.choice(files)
+        content = bytearray(chosen.read_bytes())
+        at = self.dice.randrange(len(content))
+        content[at] ^= 1 << self.dice.randrange(8)
+        how = self.dice.randrange(3)
+        if how == 0:
+            chosen.unlink()
+        else:
+            chosen.write_bytes(content if how == 1 else content[:at])
+
+    def new_stick(self) -> Path:
+        """Buy one."""
+        stick = self.hub.folder / f"stick-{self.tally.exported}"
+        stick.mkdir()
+        return stick
+
+    def export(self, stick: Path) -> None:
+        """At the school."""
+        self.tally.exported += 1
+        agent(self.school, "export", stick)
+
+    def at_the_district(self, stick: Path) -> None:
+        """Import, sometimes twice."""
+        again = self.happens(REPEATED)
+        self.tally.repeated += again
+        for _ in range(1 + again):
+            self.hub.command("import", str(stick))
+
+    def bring_back(self, stick: Path) -> None:
+        """Import the answers, sometimes twice."""
+        for _ in range(1 + self.happens(REPEATED)):
+            agent(self.school, "import", stick)
+
+    def with_care(self) -> None:
+        """One stick there and back."""
+        stick = self.new_stick()
+        self.export(stick)
+        self.hub.command("import", str(stick))
+        self.bring_back(stick)
+
+
+def agent(school: School, word: str, stick: Path) -> None:
+    """Run one command of `darasa-agent` beside the one that runs."""
+    ran = subprocess.run(
+        [PYTHON, "-m", "sync.agent", word, str(stick)],
+        env={**os.environ, "DARASA_DATA_DIR": str(school.data_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode in {0, NOTHING_NEW}, f"darasa-agent {word}: {ran.stdout}{ran.stderr}"
+
+
+async def drill(weeks: int, seed: int) -> Result:
+    """Play all weeks, then carry with care and compare."""
+    began, dice = time.monotonic(), Random(seed)
+    async with open_district() as hub:
+        data_dir, port = hub.folder / "box", free_port()
+        with box_process(data_dir, port, host_name="darasa-sneakernet") as box:
+            await until_healthy(box, port)
+            school = await open_school(sample_material(PUPILS)[0], port, data_dir)
+            await join_once(hub, school)
+            courier = Courier(hub, school, dice)
+            with agent_process(data_dir):
+                room = await arrive(school, seed)
+                for _ in range(weeks):
+                    await work(room, dice)
+                    await asyncio.to_thread(courier.week)
+                hang_up([room])
+                for _ in range(CLOSING_MAX):
+                    await asyncio.to_thread(courier.with_care)
+                    if waiting(school) == 0:
+                        break
+        result = await judge(hub, room, weeks, courier.tally)
+        result.seconds = time.monotonic() - began
+        return result
+
+
+async def join_once(hub: Hub, school: School) -> None:
+    """Bring the box to the office, join, and take it home; not a row travels by this link."""
+    token, now_ms = await hub.token("adopt"), system_clock()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    asked = enrolment.Wish(nowhere, token, now_ms)
+    stamp = Stamp(now_ms=now_ms, clock_quality=1, schema_version=2, app_version="0.2.0")
+    with opened(school) as db:
+        key = read_node_key(school.data_dir / "keys")
+        request = enrolment.request_for(db, asked, key, stamp, hardware_name())
+        async with open_client(hub.url) as client:
+            answer = await enrol(client, request)
+        enrolment.join(db, asked, request, answer, lambda: uuid7(now_ms))
+
+
+async def arrive(school: School, seed: int) -> Classroom:
+    """Everybody signs in once; sessions last as long as the drill."""
+    room = fill_classroom(school, seed=seed)
+    for learner in room.learners:
+        await learner.sign_in()
+        await learner.open_course()
+    for teacher in room.teachers:
+        await teacher.sign_in()
+    return room
+
+
+async def work(room: Classroom, dice: Random) -> None:
+    """A week: some read, some hand in, a teacher marks what is there."""
+    for learner in dice.sample(room.learners, AT_WORK):
+        await read_and_write(learner, dice)
+    teacher = dice.choice(room.teachers)
+    await teacher.mark_some(await teacher.board(), most=AT_WORK - 1)
+
+
+async def read_and_write(learner: Learner, dice: Random) -> None:
+    assert learner.run is not None
+    for section_id in dice.sample(sections_of(learner.run), 2):
+        await learner.report(section_id, dice.randrange(101))
+    await learner.hand_in(uuid7(system_clock()), learner.some_words(4))
+
+
+async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally) -> Result:
+    """Read both sides' rows; nothing they say about their own progress is believed."""
+    school = room.school
+    connection = await asyncpg.connect(hub.dsn)
+    try:
+        verdict = await compare(school.database, connection, school.school_id, room.book)
+        duplicated = await count_duplicates(connection, school, verdict)
+    finally:
+        await connection.close()
+    return Result(weeks, tally, verdict, room.book.acknowledged, duplicated, waiting(school))
+
+
+async def count_duplicates(hub: Any, school: School, verdict: Verdict) -> int:
+    """Rows the box does not have, numbers given twice, segments accepted twice."""
+    more = sum(max(0, each.hub.rows - each.box.rows) for each in verdict.tables)
+    numbers = Counter(map(tuple, await hub.fetch(REVISIONS, school.school_id)))
+    twice = sum(count - 1 for count in numbers.values())
+    return more + twice + int(await hub.fetchval(TWICE, school.school_id))
+
+
+def opened(school: School) -> closing[AgentDatabase]:
+    return closing(AgentDatabase(school.database))
+
+
+def waiting(school: School) -> int:
+    """How many changes the district has not acknowledged."""
+    with opened(school) as db:
+        me = identity(db)
+        assert me is not None
+        return backlog(db, me.epoch).waiting
+
+
+def main() -> int:
+    weeks = int(sys.argv[1]) if len(sys.argv) > 1 else WEEKS
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else SEED
+    try:
+        result = asyncio.run(drill(weeks, seed))
+    except (AssertionError, ExceptionGroup, ProcessDied) as error:
+        traceback.print_exception(error)
+        print(f"sneakernet FAIL: the drill was broken off: {error}")  # noqa: T201 -- as below
+        return 1
+    for table in result.verdict.tables:
+        if not table.is_equal:
+            print(f"  {table.table}: box {table.box}, hub {table.hub}", file=sys.stderr)  # noqa: T201
+    print(result.line())  # noqa: T201 -- the verdict line is the drill's whole purpose
+    return 0 if result.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
