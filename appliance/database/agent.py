@@ -18,7 +18,6 @@ from appliance.database.faults import TRANSACTION_ENDING, in_our_words
 from appliance.database.reader import Reader, SQLiteValue, Value
 from appliance.database.transaction import Transaction
 
-
 FREE_SOME_PAGES: Final[LiteralString] = "PRAGMA incremental_vacuum(64)"  # 5 ms
 
 
