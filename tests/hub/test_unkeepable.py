@@ -3,7 +3,7 @@
 import pytest
 
 from sync.protocol import EXCEPTIONS_MAX
-from tests.hub.cast import PASSWORD, Box, rows, values
+from tests.hub.cast import PASSWORD, Box, new_id, rows, values
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -40,3 +40,19 @@ async def test_a_hand_in_put_aside_is_listed_before_any_number_of_other_rows(dis
     exceptions = (await box.hello()).exceptions
     assert len(exceptions) == EXCEPTIONS_MAX
     assert exceptions[0].pk == work[0]
+
+
+async def test_a_row_put_aside_is_not_answered_for_by_its_rival(district):
+    """Two clones change one class: what one sent and the hub could not keep is still shown."""
+    box = await district.school()
+    row_id = new_id()
+    refused = values("class_group", box.school_id, id=row_id, name="", version=2)
+    await box.send(rows("class_group", refused))
+    box.begin_epoch()
+    rival = values("class_group", box.school_id, id=row_id, name="Lớp 6", version=2)
+    await box.send(rows("class_group", rival))
+    assert [found.pk for found in (await box.hello()).exceptions] == [row_id]
+    await box.send(rows("class_group", refused))  # marked again, under the new epoch
+    mended = values("class_group", box.school_id, id=row_id, name="Kidato 1", version=3)
+    await box.send(rows("class_group", mended))
+    assert (await box.hello()).exceptions == []

@@ -24,11 +24,12 @@ from sync.registry import Table
 
 REASON_CHARS_MAX: Final = 200  # what PostgreSQL says may quote a whole row
 
-# The same image again, under whatever reason it has now, makes no second copy.
+# The same image again, under whatever reason it has now, makes no second copy; the lineage
+# that brought it last is the one that may answer for it.
 KEEP_ASIDE: Final[LiteralString] = """
 WITH known AS (
      UPDATE sync_quarantine
-        SET reason = $10
+        SET reason = $10, node_id = $3, epoch = $4, lane = $5, n = $6
       WHERE school_id = $1
         AND tbl       = $7
         AND pk IS NOT DISTINCT FROM $8
@@ -234,7 +235,9 @@ async def _merge_staged(connection: Link, merging: Merging, batch: Batch, merge:
         if batch.table.name == "progress_fact":
             await connection.execute(POSTGRES_SECTION_PROGRESS, merging.school_id)
         if merging.has_rows_aside:
-            await connection.execute(sql.settle, merging.school_id, merging.now_ms)
+            await connection.execute(
+                sql.settle, merging.school_id, merging.now_ms, merging.header.epoch
+            )
         await connection.execute(sql.unstage)
     return tally
 

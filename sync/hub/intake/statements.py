@@ -167,7 +167,10 @@ SELECT $1, {table.number}, s.id, s.row_hash, $2, s.image
 
 
 def _settle(table: Table) -> str:
-    """A row that has been merged answers for an earlier image of it that could not be."""
+    """A row that has been merged answers for an earlier image of its own lineage.
+
+    Not for one of another epoch: that may be its rival, and would be nowhere any more.
+    """
     return f"""
 UPDATE sync_quarantine AS q
    SET resolved_at_ms = $2
@@ -175,6 +178,7 @@ UPDATE sync_quarantine AS q
  WHERE q.school_id = $1
    AND q.tbl       = '{table.name}'
    AND q.pk        = s.id
+   AND q.epoch     = $3
    AND q.resolved_at_ms IS NULL
 """  # noqa: S608 -- names from the registry
 
