@@ -52,25 +52,22 @@ DELETE FROM section_progress
 """
 
 # What the change log notes of a row that is gone.
-LOG_OF_ROW: Final[tuple[LiteralString, ...]] = (
-    "DELETE FROM sync_dirty WHERE tbl = ?1 AND pk = ?2",
-    "DELETE FROM sync_custody WHERE tbl = ?1 AND pk = ?2",
-    "DELETE FROM sync_exception WHERE tbl = ?1 AND pk = ?2",
-    "DELETE FROM sync_conflict WHERE tbl = ?1 AND pk = ?2",
-)
+UNMARK: Final[LiteralString] = "DELETE FROM sync_dirty WHERE tbl = ?1 AND pk = ?2"
+UNTRACK: Final[LiteralString] = "DELETE FROM sync_custody WHERE tbl = ?1 AND pk = ?2"
+UNEXCEPT: Final[LiteralString] = "DELETE FROM sync_exception WHERE tbl = ?1 AND pk = ?2"
+REMOVE_LOSERS: Final[LiteralString] = "DELETE FROM sync_conflict WHERE tbl = ?1 AND pk = ?2"
 
-# ?2: how an image (msgpack, column to value) says whom it is about. A parked row is of a
-# table nobody here knows; naming this person is enough.
-LOG_OF_PERSON: Final[tuple[LiteralString, ...]] = (
-    "DELETE FROM sync_conflict WHERE instr(image, ?2) > 0 AND ?1 IS NOT NULL",
-    "DELETE FROM sync_parked WHERE (pk = ?1 OR instr(image, ?1) > 0) AND ?2 IS NOT NULL",
-)
+# An image (msgpack, column to value) says whom it is about. A parked row is of a table
+# nobody here knows; naming this person is enough.
+REMOVE_IMAGES: Final[LiteralString] = "DELETE FROM sync_conflict WHERE instr(image, ?1) > 0"
+REMOVE_PARKED: Final[LiteralString] = """
+DELETE FROM sync_parked
+ WHERE pk = ?1 OR instr(image, ?1) > 0
+"""
 
-ON_THIS_BOX: Final[tuple[LiteralString, ...]] = (
-    "DELETE FROM session WHERE person_id = ?1",
-    "DELETE FROM credential WHERE person_id = ?1",
-    "DELETE FROM submission_draft WHERE person_id = ?1",
-)
+SIGN_OUT: Final[LiteralString] = "DELETE FROM session WHERE person_id = ?1"
+REMOVE_SECRETS: Final[LiteralString] = "DELETE FROM credential WHERE person_id = ?1"
+REMOVE_DRAFTS: Final[LiteralString] = "DELETE FROM submission_draft WHERE person_id = ?1"
 
 # A mark is its pupil's and names who gave it: then a row without a name stays in the place.
 BLANK_PERSON: Final[LiteralString] = """
@@ -114,8 +111,8 @@ def forget_some(tx: Transaction, person_id: UUID, *, now_ms: int) -> int:
 
 
 def _remove_rows(tx: Transaction, person_id: UUID) -> int:
-    for number, find in FIND.items():
-        found = tx.rows(Key, find, (person_id, ROWS_AT_ONCE))
+    for number in sorted(FIND, reverse=True):  # the registry has parents before children
+        found = tx.rows(Key, FIND[number], (person_id, ROWS_AT_ONCE))
         if not found:
             continue
         if number == ENROLMENT:
@@ -128,15 +125,19 @@ def _remove_rows(tx: Transaction, person_id: UUID) -> int:
 
 
 def _remove_log(tx: Transaction, number: int, pk: bytes) -> None:
-    for sql in LOG_OF_ROW:
-        tx.run(sql, (number, pk))
+    where = (number, pk)
+    tx.run(UNMARK, where)
+    tx.run(UNTRACK, where)
+    tx.run(UNEXCEPT, where)
+    tx.run(REMOVE_LOSERS, where)
 
 
 def _remove_person(tx: Transaction, person_id: UUID, *, now_ms: int) -> int:
-    for sql in ON_THIS_BOX:
-        tx.run(sql, (person_id,))
-    for sql in LOG_OF_PERSON:
-        tx.run(sql, (person_id, SUBJECT + person_id.bytes))
+    tx.run(SIGN_OUT, (person_id,))
+    tx.run(REMOVE_SECRETS, (person_id,))
+    tx.run(REMOVE_DRAFTS, (person_id,))
+    tx.run(REMOVE_IMAGES, (SUBJECT + person_id.bytes,))
+    tx.run(REMOVE_PARKED, (person_id,))
     removed = tx.run(BLANK_PERSON, (person_id, now_ms)) + tx.run(REMOVE_PERSON, (person_id,))
     if removed:
         _remove_log(tx, PERSON, person_id.bytes)
