@@ -34,6 +34,8 @@ from appliance.web.templates import environment
 from sync.hub import openapi, telemetry
 from sync.hub.accounts import pages as accounts_pages
 from sync.hub.accounts import routes as accounts_routes
+from sync.hub.aside import pages as aside_pages
+from sync.hub.aside import routes as aside_routes
 from sync.hub.accounts.models import Visitor
 from sync.hub.database import scoped
 from sync.hub.faults import ChainBroken
@@ -72,6 +74,8 @@ ROUTES: Final = (
     *orders_pages.ROUTES,
     *orders_school_pages.ROUTES,
     *orders_routes.ROUTES,
+    *aside_pages.ROUTES,
+    *aside_routes.ROUTES,
     *intake_routes.ROUTES,
     *outlet_routes.ROUTES,
 )

@@ -85,6 +85,23 @@ POLICY: Final[dict[str, Who]] = {
     "GET /schools/{school_id}/roster": "district",
     "POST /schools/{school_id}/roster": "district",
     "PUT /api/v1/schools/{school_id}/roster": "district",
+    # aside
+    "GET /schools/{school_id}/aside": "district",
+    "GET /schools/{school_id}/aside/rows": "district",
+    "GET /schools/{school_id}/aside/rows/{row_id}": "district",
+    "POST /schools/{school_id}/aside/replay": "district",
+    "POST /schools/{school_id}/aside/dismiss": "district",
+    "GET /schools/{school_id}/conflicts": "district",
+    "GET /schools/{school_id}/conflicts/{conflict_id}": "district",
+    "POST /schools/{school_id}/conflicts/{conflict_id}/look": "district",
+    "GET /api/v1/schools/{school_id}/aside": "district",
+    "GET /api/v1/schools/{school_id}/aside/rows": "district",
+    "GET /api/v1/schools/{school_id}/aside/rows/{row_id}": "district",
+    "POST /api/v1/schools/{school_id}/aside/replay": "district",
+    "POST /api/v1/schools/{school_id}/aside/dismiss": "district",
+    "GET /api/v1/schools/{school_id}/conflicts": "district",
+    "GET /api/v1/schools/{school_id}/conflicts/{conflict_id}": "district",
+    "POST /api/v1/schools/{school_id}/conflicts/{conflict_id}/look": "district",
     # intake
     "POST /sync/v1/enrol": "anonymous",  # the token is the proof
     "POST /sync/v1/challenge": "anonymous",
