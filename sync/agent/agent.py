@@ -47,6 +47,7 @@ from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
 from sync.agent.shedding import shed
 from sync.agent.store import RANK_MAX, Identity
+from sync.agent.turn import turn
 from sync.core.segment import read_segment
 from sync.protocol import NONCE_BYTES
 
@@ -101,8 +102,13 @@ class Agent:
         """Talk whenever there is a reason to, until `stop`. Never raises for the network."""
         while not stop.is_set():
             version = self._db.data_version
-            wait_s = await self.one_try()
+            wait_s = await self._one_turn()
             await self._wait(stop, wait_s, version)
+
+    async def _one_turn(self) -> float:
+        """Try, unless a command has a stick in its hands: it takes seconds."""
+        with turn(self._settings.data_dir) as is_ours:
+            return await self.one_try() if is_ours else POLL_S
 
     async def one_try(self) -> float:
         """Do everything that can be done now; return how long to wait before the next try."""
