@@ -13,6 +13,8 @@ segment looks like inside: sync/core/segment.py.
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
     GET  /sync/v1/feed?scope_id=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
     GET  /sync/v1/time?nonce=                                     -> SignedTime (no token)
+    POST /sync/v1/blobs       BlobChunk         -> BlobState
+    GET  /sync/v1/blobs/{sha256}?offset=                          -> BlobPart
     GET  /sync/v1/digests?own=                                    -> Digests
     GET  /sync/v1/digests?buckets=1&table=                        -> BucketDigests
     GET  /sync/v1/digests/{table}/{bucket}?after=                 -> BucketPage
@@ -47,6 +49,7 @@ PAGE_ROWS_MAX: Final = 500  # a page is applied in one transaction on the box's 
 PAGE_RAW_BYTES_MAX: Final = 1 << 20
 EXCEPTIONS_MAX: Final = 1_000  # more are counted, not listed
 SCOPES_MAX: Final = 8  # the school, its district, whatever may stand above
+BLOB_CHUNK_BYTES_MAX: Final = 256 << 10  # eight seconds at 256 kbit/s; what a cut may cost
 TOKEN_S: Final = 900
 CHALLENGE_BYTES: Final = 32
 NONCE_BYTES: Final = 16
@@ -251,7 +254,8 @@ class ScopeState(Struct, frozen=True, kw_only=True, array_like=True):
 class Hello(Struct, frozen=True, kw_only=True):
     """Where the hub stands. `pull`: rows of this school past `self_cursor`, other epochs.
 
-    `scopes`: the school's and each ancestor's, also those the box did not name.
+    `scopes`: the school's and each ancestor's, also those the box did not name. `node_state`:
+    a box whose place another one has taken is told "replaced"; its work is still taken.
     """
 
     node_id: UUID
@@ -265,6 +269,7 @@ class Hello(Struct, frozen=True, kw_only=True):
     nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
     limits: Limits = Limits()
     scopes: list[ScopeState] = []
+    node_state: str = "active"
 
 
 class SignedHello(Struct, frozen=True, kw_only=True):
@@ -360,6 +365,37 @@ class SignedFeed(Struct, frozen=True, kw_only=True):
 
     body: bytes
     signature: Signature
+
+
+class BlobChunk(Struct, frozen=True, kw_only=True):
+    """A piece of a file that a row of this school names. Without `data`: how much is there?
+
+    Taken only where the hub's part of the file ends at `offset`; else its answer says where.
+    """
+
+    sha256: Hash
+    offset: Count
+    data: Annotated[bytes, Meta(max_length=BLOB_CHUNK_BYTES_MAX)] = b""
+    digest: Annotated[bytes, Meta(max_length=32)] = b""  # SHA-256 of `data`
+
+
+class BlobState(Struct, frozen=True, kw_only=True):
+    """How much of a file the hub has; `is_whole`: its content was hashed and is what it says."""
+
+    sha256: Hash
+    size_bytes: Count
+    have_bytes: Count
+    is_whole: bool
+    incarnation: UUID
+
+
+class BlobPart(Struct, frozen=True, kw_only=True):
+    """A piece of a file on its way back to a box."""
+
+    size_bytes: Count
+    offset: Count
+    data: Annotated[bytes, Meta(max_length=BLOB_CHUNK_BYTES_MAX)]
+    digest: Hash
 
 
 class TableDigest(Struct, frozen=True, kw_only=True):

@@ -358,6 +358,7 @@ NOT_SYNCED: Final = {
     "sync_custody": "the change log itself",
     "sync_exception": "what the hub said of single rows, asked again at each hello",
     "sync_conflict": "kept on the side where two images met",
+    "sync_blob": "which files the hub has; the files themselves travel beside the rows",
     "sync_scope": "how far this box has read what the hub writes",
     "sync_seen": "what a scope that is read anew has brought so far",
     "sync_parked": "rows of tables that only a later release has",

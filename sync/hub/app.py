@@ -34,9 +34,10 @@ from appliance.web.templates import environment
 from sync.hub import openapi, telemetry
 from sync.hub.accounts import pages as accounts_pages
 from sync.hub.accounts import routes as accounts_routes
+from sync.hub.accounts.models import Visitor
 from sync.hub.aside import pages as aside_pages
 from sync.hub.aside import routes as aside_routes
-from sync.hub.accounts.models import Visitor
+from sync.hub.blobs import routes as blobs_routes
 from sync.hub.database import scoped
 from sync.hub.faults import ChainBroken
 from sync.hub.fleet import pages as fleet_pages
@@ -47,11 +48,11 @@ from sync.hub.intake.nodes import Challenges, NodeClaim
 from sync.hub.intake.placing import catch_up
 from sync.hub.keys import claim_code
 from sync.hub.opening import APP_VERSION, open_hub
-from sync.hub.outlet import routes as outlet_routes
-from sync.hub.policy import enforce_policy, require_complete_policy
 from sync.hub.orders import pages as orders_pages
 from sync.hub.orders import routes as orders_routes
 from sync.hub.orders import school_pages as orders_school_pages
+from sync.hub.outlet import routes as outlet_routes
+from sync.hub.policy import enforce_policy, require_complete_policy
 from sync.hub.reports import pages as reports_pages
 from sync.hub.reports import routes as reports_routes
 from sync.hub.running import Hub
@@ -77,6 +78,7 @@ ROUTES: Final = (
     *aside_pages.ROUTES,
     *aside_routes.ROUTES,
     *intake_routes.ROUTES,
+    *blobs_routes.ROUTES,
     *outlet_routes.ROUTES,
 )
 

@@ -18,10 +18,11 @@ AlreadyClaimed               the district exists already
 OwnedElsewhere               a school's own row; only a command changes it
 ScopeForeign                 what the hub writes for another school
 CursorUnknown                a place in the feed of another state of the hub
+BlobUnknown                  a file that no work of this school names, or that is not here
 BackupFailed                 a backup that could not be taken, or is not what was promised
 """
 
-from appliance.errors import Conflict, DarasaError, Forbidden, SignInNeeded
+from appliance.errors import Conflict, DarasaError, Forbidden, NotFound, SignInNeeded
 
 KEEPER_HINT = "Ask the district for a new enrolment token and type it on the box's district page."
 
@@ -207,3 +208,11 @@ class BackupFailed(DarasaError):
     status = 500
     title = "No verified backup"
     hint = "Read what PostgreSQL said; free space, rights and pg_hba.conf are the usual causes."
+
+
+class BlobUnknown(NotFound):
+    """No row of this school names that file, or the district does not have all of it."""
+
+    code = "blob-unknown"
+    title = "No such file"
+    hint = "The box sends the work first and the file after it; it tries again by itself."

@@ -112,6 +112,8 @@ POLICY: Final[dict[str, Who]] = {
     "GET /sync/v1/pull": "node",
     "GET /sync/v1/feed": "node",
     "GET /sync/v1/time": "anonymous",  # signed, and no secret
+    "POST /sync/v1/blobs": "node",
+    "GET /sync/v1/blobs/{sha256}": "node",
     "GET /sync/v1/digests": "node",
     "GET /sync/v1/digests/{table}/{bucket}": "node",
     "POST /sync/v1/rows": "node",
