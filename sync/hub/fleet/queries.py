@@ -21,10 +21,15 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
        (SELECT count(*)
           FROM sync_quarantine AS q
          WHERE q.school_id = s.school_id
-           AND q.resolved_at_ms IS NULL) AS quarantined,
+           AND q.resolved_at_ms IS NULL
+           AND q.dismissed_at_ms IS NULL) AS quarantined,
        (SELECT count(DISTINCT (c.tbl, c.pk))
           FROM sync_conflict AS c
-         WHERE c.school_id = s.school_id) AS conflicts,
+         WHERE c.school_id = s.school_id
+           AND NOT EXISTS (SELECT 1
+                             FROM conflict_look AS k
+                            WHERE k.school_id   = c.school_id
+                              AND k.conflict_id = c.id)) AS conflicts,
        EXISTS (SELECT 1
                  FROM node_epoch AS older
                  JOIN node_epoch AS newer
