@@ -10,13 +10,20 @@ from sync.agent import enrolment, retention
 from sync.agent.faults import KeyMissing
 from sync.agent.keys import NODE_KEY, make_node_key, read_node_key
 from sync.agent.line import QUIET_S
-from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_FIRST, WAIT_S_MAX, Pace
+from sync.agent.pace import (
+    SEND_S_GOOD,
+    SIZE_BYTES_FIRST,
+    SIZE_BYTES_MIN,
+    WAIT_S_FIRST,
+    WAIT_S_MAX,
+    Pace,
+)
 from sync.agent.sealing import Stamp
 from sync.agent.status import status
 from sync.merge import image_of
 from sync.protocol import SEGMENT_RAW_BYTES_MAX, SignedHello
 from sync.registry import TABLE
-from tests.simulation.hub import Held
+from tests.simulation.district import Held
 from tests.sync.web import NOW_MS, add_group, claim, problem, told, wish
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +100,8 @@ def fill(hub, school_id, named):
         (httpx.Response(503, headers={"retry-after": "40"}), 40),
         (httpx.Response(429), 30),
         (httpx.Response(502, text="<html>bad gateway</html>"), 0),
+        (problem(500, "internal", "Something broke"), 0),
+        (problem(401, "node-unknown", "This token has run out"), WAIT_S_MAX),
         (httpx.Response(200, text="a captive portal says hello"), WAIT_S_MAX),
     ],
 )
@@ -103,7 +112,7 @@ async def test_whatever_answers_the_agent_goes_on_later(agent, web, box, db, ans
     add_group(box, 10)
     web.trouble = lambda _request: answer
     wait_s = await agent.one_try()
-    assert least_s <= wait_s <= max(least_s, WAIT_S_FIRST)
+    assert least_s <= wait_s <= max(least_s * 1.5, least_s + WAIT_S_FIRST)
     assert status(db).waiting == 1
     web.trouble = lambda _request: None
     await agent.one_try()
@@ -156,7 +165,7 @@ async def test_a_hub_with_another_history_gets_everything_again(agent, web, box,
     await agent.one_try()
     epoch = db.value("SELECT epoch FROM sync_identity")
     web.hub.schools.clear()
-    web.hub.enrol(UUID(int=2), UUID(int=1), web.hub.node_keys[UUID(int=1)][1])
+    web.hub.enrol(UUID(int=2), UUID(int=1), web.hub.node_keys[UUID(int=1)][1][0])
     await agent.one_try()
     assert db.value("SELECT epoch FROM sync_identity") != epoch
     assert set(web.hub.schools[UUID(int=2)].rows) == {("org_unit", UUID(int=2).bytes)}
@@ -189,17 +198,45 @@ async def test_payloads_go_when_they_are_applied_and_old(agent, box, db):
     assert db.value("SELECT trimmed_n FROM sync_stream WHERE lane = 0") == 3
 
 
-def test_waiting_doubles_up_to_a_quarter_of_an_hour_and_sizes_breathe():
+def test_waiting_doubles_up_to_a_quarter_of_an_hour():
     pace = Pace(lambda: 1.0)
     assert [pace.failed() for _ in range(4)] == [5, 10, 20, 40]
     assert [pace.failed() for _ in range(9)][-1] == WAIT_S_MAX
     pace.heard()
     assert pace.failed() == WAIT_S_FIRST
-    for _ in range(20):
-        pace.sent(0.5)
-    assert pace.size_bytes == SEGMENT_RAW_BYTES_MAX
-    for _ in range(20):
-        pace.sent(60.0)
+
+
+def test_nobody_comes_back_in_the_very_second_the_hub_has_named():
+    waits = [Pace(lambda share=share: share).asked_to_wait(40) for share in (0.0, 0.5, 1.0)]
+    assert waits == [40, 50, 60]
+
+
+@pytest.mark.parametrize(
+    ("bytes_s", "packing", "raw_bytes"),
+    [
+        (8_000, 4, 8_000 * 4 * SEND_S_GOOD),  # 64 kbit/s
+        (2_000, 4, 2_000 * 4 * SEND_S_GOOD),  # 16 kbit/s
+        (500, 4, SIZE_BYTES_MIN),
+        (1_000_000, 4, SEGMENT_RAW_BYTES_MAX),
+        (32_000, 1, 32_000 * SEND_S_GOOD),  # photographs do not pack
+    ],
+)
+def test_a_segment_takes_about_six_seconds_of_the_link(bytes_s, packing, raw_bytes):
+    pace = Pace(lambda: 1.0)
+    for _ in range(12):
+        sent = pace.size_bytes / packing
+        pace.sent(int(sent), pace.size_bytes, sent / bytes_s)
+    assert pace.size_bytes == pytest.approx(raw_bytes, rel=0.05)
+
+
+def test_what_is_lost_halves_a_segment_and_what_is_tiny_tells_nothing():
+    pace = Pace(lambda: 1.0)
+    pace.lost()
+    assert pace.size_bytes == SIZE_BYTES_FIRST // 2
+    pace.sent(300, 900, 0.9)
+    assert pace.size_bytes == SIZE_BYTES_FIRST // 2
+    for _ in range(9):
+        pace.lost()
     assert pace.size_bytes == SIZE_BYTES_MIN
 
 

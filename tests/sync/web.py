@@ -95,14 +95,14 @@ class Web:
         )
 
     def token(self, asked):
-        _, key = self.hub.node_keys[asked.node_id]
+        _, (key, *_) = self.hub.node_keys[asked.node_id]
         words = sign_in_message(self.hub.hub_id, asked.challenge)
         VerifyKey(key).verify(words, asked.signature)
         return told(Token(token="t", expires_in_s=900))
 
     def put(self, body):
         try:
-            return told(self.hub.put(body))
+            return told(self.hub.put(list(self.hub.node_keys)[-1], body))
         except Broken:
             return problem(409, "chain-broken", "This does not continue what is here")
 
