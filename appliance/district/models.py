@@ -20,6 +20,8 @@ class Contact(Struct, frozen=True):
     contact_at_ms: int | None
     contact_error: str | None
     recovery_due: bool
+    node_state: str
+    board_changed_at_ms: int | None
 
 
 class Wish(Struct, frozen=True):
@@ -68,6 +70,8 @@ class SyncStatus(Struct, frozen=True, kw_only=True):
     asked_url: str | None
     asked_at_ms: int | None
     recovery_due: bool
+    node_state: str = "active"
+    board_changed_at_ms: int | None = None
     waiting: int
     oldest_since_ms: int | None
     put_aside: int

@@ -6,7 +6,8 @@ from appliance.database.reader import Reader
 from appliance.district.models import Contact, SyncStatus, Verified, Waiting, Wish
 
 CONTACT: Final[LiteralString] = """
-SELECT hub_id IS NOT NULL AS is_enrolled, hub_url, contact_at_ms, contact_error, recovery_due
+SELECT hub_id IS NOT NULL AS is_enrolled, hub_url, contact_at_ms, contact_error, recovery_due,
+       node_state, board_changed_at_ms
   FROM sync_identity
 """
 
@@ -67,7 +68,7 @@ SELECT coalesce(sum(c.rows), 0)                              AS compared,
   FROM sync_check AS c
 """
 
-NO_CONTACT: Final = Contact(False, None, None, None, False)  # noqa: FBT003 -- a row's fields
+NO_CONTACT: Final = Contact(False, None, None, None, False, "active", None)  # noqa: FBT003 -- a row's fields
 
 
 def sync_status(db: Reader) -> SyncStatus:
@@ -85,6 +86,8 @@ def sync_status(db: Reader) -> SyncStatus:
         asked_url=wish.hub_url if wish else None,
         asked_at_ms=wish.requested_at_ms if wish else None,
         recovery_due=contact.recovery_due,
+        node_state=contact.node_state,
+        board_changed_at_ms=contact.board_changed_at_ms,
         waiting=waiting.waiting,
         oldest_since_ms=waiting.oldest_since_ms,
         put_aside=waiting.put_aside,

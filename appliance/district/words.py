@@ -6,6 +6,7 @@ from appliance.district.models import Line, SyncStatus
 from appliance.web.moments import moment
 
 DAY_MS: Final = 86_400_000
+OTHER_BOARD_MS: Final = 7 * DAY_MS
 LONG_MS: Final = 3 * DAY_MS  # a weekend without a link is nothing to worry about
 
 
@@ -17,6 +18,8 @@ def status_lines(status: SyncStatus, *, now_ms: int) -> list[Line]:
         _arrived(status, now_ms=now_ms),
         _contact(status, now_ms=now_ms),
         _recovery(status),
+        _replaced(status),
+        _other_board(status, now_ms=now_ms),
         _aside(status),
         _dismissed(status),
         _conflicts(status),
@@ -65,6 +68,27 @@ def _recovery(status: SyncStatus) -> Line | None:
         return None
     words = "This box is fetching what it had before it was restored or replaced."
     return Line("wait", "Fetching", words, "Nothing is sent until that is done. Leave it running.")
+
+
+def _replaced(status: SyncStatus) -> Line | None:
+    if status.node_state != "replaced":
+        return None
+    words = "The district has put another board in this one's place."
+    todo = "Its work is still taken. When nothing waits, switch this board off and wipe its card."
+    return Line("bad", "Replaced", words, todo)
+
+
+def _other_board(status: SyncStatus, *, now_ms: int) -> Line | None:
+    """A card that was moved for good is nothing to speak of for long."""
+    at_ms = status.board_changed_at_ms
+    if at_ms is None or now_ms - at_ms > OTHER_BOARD_MS:
+        return None
+    words = f"This card was last used in another board; that was noticed {moment(at_ms)}."
+    todo = (
+        "Does the other board still run, with a copy of this card? Then ask the district for a"
+        " token and run darasa-agent new-identity on one of the two."
+    )
+    return Line("wait", "Another board", words, todo)
 
 
 def _aside(status: SyncStatus) -> Line | None:

@@ -5,7 +5,6 @@ takes over an existing school and fetches everything first. Both may be repeated
 gives the same node, key and token the same answer.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Final, LiteralString
 from uuid import UUID
@@ -16,6 +15,7 @@ from nacl.signing import SigningKey
 from appliance.database.agent import AgentDatabase
 from appliance.database.reader import Reader
 from appliance.database.transaction import Transaction
+from sync.agent.boards import new_node_id
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import enter_epoch
 from sync.agent.sealing import Stamp
@@ -23,7 +23,7 @@ from sync.agent.store import Identity, identity, open_streams, streams
 from sync.protocol import EnrolAnswer, EnrolRequest
 
 READ_WISH: Final[LiteralString] = """
-SELECT hub_url, token, requested_at_ms
+SELECT hub_url, token, requested_at_ms, is_new_identity
   FROM hub_enrolment
 """
 
@@ -40,6 +40,20 @@ VALUES (1, ?1, ?2, ?3)
    SET hub_url         = excluded.hub_url,
        token           = excluded.token,
        requested_at_ms = excluded.requested_at_ms,
+       is_new_identity = 0,
+       error           = NULL
+"""
+
+WRITE_IDENTITY_WISH: Final[LiteralString] = """
+INSERT INTO hub_enrolment (id, hub_url, token, requested_at_ms, is_new_identity)
+SELECT 1, i.hub_url, ?1, ?2, 1
+  FROM sync_identity AS i
+ WHERE i.hub_url IS NOT NULL
+    ON CONFLICT (id) DO UPDATE
+   SET hub_url         = excluded.hub_url,
+       token           = excluded.token,
+       requested_at_ms = excluded.requested_at_ms,
+       is_new_identity = 1,
        error           = NULL
 """
 
@@ -63,6 +77,16 @@ UPDATE sync_identity
        contact_error = NULL
 """
 
+# Receipts are about the node they name.
+BECOME: Final[LiteralString] = """
+UPDATE sync_identity
+   SET node_id             = ?1,
+       node_state          = 'active',
+       board_changed_at_ms = NULL,
+       receipt             = NULL,
+       receipt_no          = 0
+"""
+
 TAKE_OVER: Final[LiteralString] = """
 INSERT INTO sync_identity (node_id, school_id, epoch, hub_id, hub_key, hub_url, incarnation)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -70,11 +94,15 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 
 
 class Wish(Struct, frozen=True):
-    """What the keeper typed: where the hub is, and the one-time token."""
+    """What the keeper typed: where the hub is, and the one-time token.
+
+    `is_new_identity`: this board shares its node with another one, and is to have its own.
+    """
 
     hub_url: str
     token: str
     requested_at_ms: int
+    is_new_identity: bool = False
 
 
 def wish(db: Reader) -> Wish | None:
@@ -92,7 +120,7 @@ def request_for(
     return EnrolRequest(
         token=asked.token,
         mode="replace" if me is None else "adopt",
-        node_id=new_node_id(public) if me is None else me.node_id,
+        node_id=new_node_id(public) if me is None or asked.is_new_identity else me.node_id,
         node_key=public,
         school_id=None if me is None else me.school_id,
         school_name=None if name is None else str(name),
@@ -100,11 +128,6 @@ def request_for(
         app_version=stamp.app_version,
         schema_version=stamp.schema_version,
     )
-
-
-def new_node_id(public_key: bytes) -> UUID:
-    """An id that is the same at every try, because nothing else of this board is stored yet."""
-    return UUID(bytes=hashlib.sha256(b"darasa node\0" + public_key).digest()[:16], version=4)
 
 
 def join(
@@ -120,6 +143,8 @@ def join(
         if me is None:
             take_over(tx, asked, request, answer, new_epoch())
         else:
+            if me.node_id != request.node_id:
+                tx.run(BECOME, (request.node_id,))
             adopt(tx, me, asked, answer, new_epoch)
         tx.run(GRANT_WISH)
 

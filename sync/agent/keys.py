@@ -10,6 +10,7 @@ from sync.agent.faults import KeyMissing
 
 NODE_KEY: Final = "node.key"
 NEXT_KEY: Final = "node.key.next"
+IDENTITY_KEY: Final = "node.key.identity"  # of a board that becomes a node of its own
 SEED_BYTES: Final = 32
 
 
@@ -33,23 +34,23 @@ def make_node_key(keys: Path) -> SigningKey:
     return read_node_key(keys)
 
 
-def make_next_key(keys: Path) -> SigningKey:
+def make_next_key(keys: Path, name: str = NEXT_KEY) -> SigningKey:
     """Make the key that is to follow the present one, unless it waits there already."""
-    path = keys / NEXT_KEY
+    path = keys / name
     if not path.exists():
         _write_private(path, SigningKey.generate().encode())
     return SigningKey(path.read_bytes())
 
 
-def read_next_key(keys: Path) -> SigningKey | None:
+def read_next_key(keys: Path, name: str = NEXT_KEY) -> SigningKey | None:
     """Return the key that waits to follow; None when there is none."""
-    path = keys / NEXT_KEY
+    path = keys / name
     return SigningKey(path.read_bytes()) if path.exists() else None
 
 
-def take_next_key(keys: Path) -> None:
+def take_next_key(keys: Path, name: str = NEXT_KEY) -> None:
     """Put it in the present one's place; the card has the one or the other, never neither."""
-    (keys / NEXT_KEY).replace(keys / NODE_KEY)
+    (keys / name).replace(keys / NODE_KEY)
     _sync_folder(keys)
 
 

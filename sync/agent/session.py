@@ -213,6 +213,7 @@ class Session:
         )
         with self._db.changing() as tx:
             tx.run(store.NOTE_CONTACT, (now_ms,))
+            tx.run(store.NOTE_STATE, (answer.node_state,))
             if fork is None:
                 store.note_hello(tx, me, answer)
                 if answer.receipt is not None:

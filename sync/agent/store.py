@@ -103,6 +103,12 @@ UPDATE sync_identity
    SET contact_at_ms = ?1, contact_error = NULL
 """
 
+# A state of a later release is none that this page has words for.
+NOTE_STATE: Final[LiteralString] = """
+UPDATE sync_identity
+   SET node_state = CASE ?1 WHEN 'replaced' THEN 'replaced' ELSE 'active' END
+"""
+
 NOTE_TROUBLE: Final[LiteralString] = """
 UPDATE sync_identity
    SET contact_error = ?1

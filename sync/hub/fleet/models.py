@@ -30,7 +30,10 @@ class School(Struct, frozen=True, kw_only=True):
 
 
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the token is for; `school_id` is needed to replace a box."""
+    """What the token is for; `school_id` is needed to replace a box.
+
+    Adopting a school that is named and known gives a second board of it an identity of its own.
+    """
 
     mode: Literal["adopt", "replace"]
     school_id: UUID | None = None

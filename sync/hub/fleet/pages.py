@@ -21,7 +21,7 @@ from sync.hub.running import Hub
 class TokenForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The form as typed."""
 
-    mode: Literal["adopt", "replace"]
+    mode: Literal["adopt", "replace", "second"]
     school_id: Annotated[str, Meta(max_length=36)] = ""
     school_name: Annotated[str, Meta(max_length=200)] = ""
     hours: Annotated[str, Meta(max_length=4)] = str(HOURS_DEFAULT)
@@ -48,8 +48,9 @@ async def make_token_page(
     data: URLEncodedBody[TokenForm], hub: NamedDependency[Hub], visitor: NamedDependency[Visitor]
 ) -> Template:
     """Make a token and show it this once."""
-    wanted = {"mode": data.mode, "hours": data.hours.strip()}
-    if data.mode == "replace" and data.school_id:
+    mode = "adopt" if data.mode == "second" else data.mode
+    wanted = {"mode": mode, "hours": data.hours.strip()}
+    if data.mode in {"replace", "second"} and data.school_id:
         wanted["school_id"] = data.school_id
     if data.mode == "adopt" and data.school_name.strip():
         wanted["school_name"] = data.school_name.strip()

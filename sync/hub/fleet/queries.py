@@ -14,7 +14,8 @@ TWO_EPOCHS_WITHIN_MS: Final = 7 * DAY_MS
 TOKENS_MAX: Final = 50
 
 # An epoch that is still used after a newer one of the same box began: two boards share
-# one box's identity (a cloned card). Or the box that was replaced was not lost after all.
+# one box's identity (a cloned card), until one of them enrols as a node of its own. Or the
+# box that was replaced was not lost after all.
 SCHOOLS: Final[LiteralString] = """
 SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
        coalesce(n.waiting, 0) AS waiting, n.oldest_since_ms, n.app_version,
@@ -38,7 +39,10 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                   AND newer.first_at_ms > older.first_at_ms
                 WHERE older.school_id  = s.school_id
                   AND older.last_at_ms > newer.first_at_ms
-                  AND older.last_at_ms > $2)
+                  AND older.last_at_ms > $2
+                  AND newer.last_at_ms > (SELECT max(m.enrolled_at_ms)
+                                            FROM node AS m
+                                           WHERE m.school_id = s.school_id))
        OR EXISTS (SELECT 1
                     FROM node AS old
                    WHERE old.school_id     = s.school_id

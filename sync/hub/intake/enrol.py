@@ -3,6 +3,9 @@
 adopt:   the district takes a school over as it is, under the id its box made.
 replace: an empty box becomes a school the district already has; the old box may still
          bring what it had not sent, and is marked replaced.
+
+An adopt token that names its school is for a second board of it: two boards that ran on
+copies of one card, one of which becomes a node of its own.
 """
 
 from typing import Final, LiteralString
@@ -162,7 +165,7 @@ async def _open_school(
         name = request.school_name or token.school_name or NAMELESS
         await connection.execute(ADD_SCHOOL, school_id, district_id, name, now_ms)
         await connection.execute(START_LOG, school_id, LOG_BEGIN)
-    elif token.mode == "adopt":
+    elif token.mode == "adopt" and token.for_school_id is None:
         await _require_same_box(connection, request, school_id)
     if token.mode == "replace":
         await connection.execute(REPLACE_OTHERS, school_id, request.node_id)

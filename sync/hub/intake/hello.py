@@ -109,6 +109,7 @@ async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) 
         else None,
         nonce=request.nonce,
         scopes=await scope_states(link, who, school_id, request.scopes),
+        node_state=(await node_of(link, claim)).state,
     )
 
 
