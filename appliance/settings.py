@@ -89,6 +89,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.data_dir / "keys"
 
     @property
+    def blobs(self) -> Path:
+        """Files that were handed in, each under the SHA-256 of its content."""
+        return self.data_dir / "blobs"
+
+    @property
     def backups(self) -> Path:
         """Verified copies of the database."""
         return self.data_dir / "backups"

@@ -24,7 +24,7 @@ from appliance.database.integrity import foreign_key_check
 from appliance.errors import Busy, DarasaError, StorageFull
 from appliance.ids import uuid7
 from appliance.settings import Settings
-from sync.agent import downstream, enrolment, retention, store, verifying
+from sync.agent import blobs, boards, downstream, enrolment, retention, store, verifying
 from sync.agent.budget import Leave, bounds_of
 from sync.agent.comparing import Comparison
 from sync.agent.erasing import erase_people
@@ -37,7 +37,7 @@ from sync.agent.faults import (
     Unreachable,
 )
 from sync.agent.hubtime import HubClock
-from sync.agent.keys import read_node_key
+from sync.agent.keys import IDENTITY_KEY, make_next_key, read_node_key
 from sync.agent.line import SETTLE_S, Line
 from sync.agent.link import Link, Pass, enrol
 from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_MAX, Pace
@@ -65,6 +65,7 @@ class Seams(Struct, frozen=True):
     transport: httpx.AsyncBaseTransport | None
     hardware: str
     app_version: str
+    fingerprint: bytes = b""
     quality: Callable[[], int] = clock_quality
     routes: Callable[[], frozenset[str]] = default_routes
 
@@ -139,6 +140,7 @@ class Agent:
 
     async def converse(self) -> Round:
         """Speak with the hub until there is nothing left to say. Not enrolled: do nothing."""
+        self._settle_board()
         me = store.identity(self._db)
         if me is None or me.hub_id is None:
             return Round()
@@ -150,6 +152,14 @@ class Agent:
             if not await self._line.learn_time(me):
                 raise
             return await self._speak(me)
+
+    def _settle_board(self) -> None:
+        """Note which board this is, before it speaks as the one it was."""
+        now_ms = self._seams.clock()
+        boards.notice_board(self._db, self._seams.fingerprint, self._chance.epoch, now_ms=now_ms)
+        me = store.identity(self._db)
+        if me is not None:
+            boards.settle_identity(self._settings.keys, me)
 
     async def _speak(self, me: Identity) -> Round:
         key = read_node_key(self._settings.keys)
@@ -170,6 +180,7 @@ class Agent:
         rows += await self._fetch_down(session, link)
         await self._erase(session, link)
         await self._compare(session, link)
+        await self._move_files(link)
         if session.forked is not None:
             logger.warning("new epoch reason=%s", session.forked)
         if owed or session.forked is not None:
@@ -192,12 +203,27 @@ class Agent:
         me = store.identity(self._db)
         assert me is not None
         listed, now_ms = self._settings.erased_people, self._seams.clock()
+        files = blobs.named_files(self._db)
         steps = 0
         for _ in erase_people(self._db, me, listed, now_ms=now_ms):
             steps += 1
             await asyncio.sleep(0)
+        if steps:
+            blobs.drop_unnamed(self._db, self._settings.blobs, files)
         while steps and (request := self._next_request(session)):
             await self._carry(session, link, request)
+
+    async def _move_files(self, link: Link) -> None:
+        """Last of all, and only while no row waits."""
+        clock, folder = self._seams.clock, self._settings.blobs
+        moving = blobs.Blobs(self._db, link, folder, clock, self._has_waiting)
+        if moved := await moving.run():
+            logger.info("files moved count=%d", moved)
+
+    def _has_waiting(self) -> bool:
+        me = store.identity(self._db)
+        assert me is not None
+        return any(lane.has_waiting for lane in store.lane_views(self._db, me.epoch))
 
     async def _compare(self, session: Session, link: Link) -> None:
         """Once a week, and when asked: hold everything against the district's copy."""
@@ -267,11 +293,13 @@ class Agent:
         if asked is None:
             return
         self._tried = asked
-        key = read_node_key(self._settings.keys)
+        keys = self._settings.keys
+        key = make_next_key(keys, IDENTITY_KEY) if asked.is_new_identity else read_node_key(keys)
         request = enrolment.request_for(self._db, asked, key, self._stamp(), self._seams.hardware)
         async with self._line.opened(asked.hub_url) as client:
             answer = await enrol(client, request)
         enrolment.join(self._db, asked, request, answer, self._chance.epoch)
+        self._settle_board()
         self._pass = Pass()
         logger.info(
             "enrolled mode=%s hub=%s school=%s", answer.mode, answer.hub_id, answer.school_id

@@ -1,0 +1,198 @@
+"""Files beside the rows: sent after everything else, fetched where this board lacks them.
+
+A file lies in the data folder under its content's hash. It goes up once the row that names
+it is at the district, piece by piece from wherever the hub's part ends; a piece that was lost
+costs a piece. Between two pieces the agent looks whether work has been handed in: rows go
+first. What a board should have and has not comes back the same way and is hashed before it
+counts.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Final, LiteralString
+
+from msgspec import Struct
+
+from appliance.database.agent import AgentDatabase
+from appliance.database.faults import WriteFailed
+from appliance.database.reader import Reader
+from sync.agent.faults import Refused
+from sync.agent.link import Link
+from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobPart, BlobState
+
+AT_ONCE_MAX: Final = 50  # files looked at in one conversation; the next one goes on
+
+# Only files whose row the hub has applied: of others it would say that nothing names them.
+NOT_YET_THERE: Final[LiteralString] = """
+SELECT DISTINCT a.sha256, a.size_bytes
+  FROM attachment AS a
+  JOIN sync_identity AS i
+    ON i.id = 1
+  LEFT JOIN sync_blob AS b
+    ON b.sha256      = a.sha256
+   AND b.incarnation = i.incarnation
+  JOIN sync_custody AS c
+    ON c.tbl = 26
+   AND c.pk  = a.id
+  JOIN sync_stream AS t
+    ON t.lane  = c.lane
+   AND t.epoch = c.epoch
+   AND c.n    <= t.applied_n
+ WHERE b.sha256 IS NULL
+ ORDER BY a.saved_at_ms DESC
+ LIMIT ?1
+"""
+
+NAMED: Final[LiteralString] = """
+SELECT DISTINCT a.sha256, a.size_bytes
+  FROM attachment AS a
+ ORDER BY a.saved_at_ms DESC
+"""
+
+NOTE_WHOLE: Final[LiteralString] = """
+INSERT INTO sync_blob (sha256, incarnation, whole_at_ms)
+VALUES (?1, ?2, ?3)
+    ON CONFLICT (sha256) DO UPDATE
+   SET incarnation = excluded.incarnation,
+       whole_at_ms = excluded.whole_at_ms
+"""
+
+DROP_UNNAMED: Final[LiteralString] = """
+DELETE FROM sync_blob
+ WHERE NOT EXISTS (SELECT 1 FROM attachment AS a WHERE a.sha256 = sync_blob.sha256)
+"""
+
+
+class Named(Struct, frozen=True):
+    """A file that a row names."""
+
+    sha256: bytes
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the folder."""
+        return self.sha256.hex()
+
+
+class Blobs:
+    """One conversation's files. `is_wanted_elsewhere` says that rows wait to be sent."""
+
+    def __init__(
+        self,
+        db: AgentDatabase,
+        link: Link,
+        folder: Path,
+        now_ms: Callable[[], int],
+        is_wanted_elsewhere: Callable[[], bool],
+    ) -> None:
+        self._db: Final = db
+        self._link: Final = link
+        self._folder: Final = folder
+        self._now_ms: Final = now_ms
+        self._is_wanted_elsewhere: Final = is_wanted_elsewhere
+
+    async def run(self) -> int:
+        """Send and fetch until done or until rows wait; return how many files moved."""
+        moved = 0
+        for named in self._db.rows(Named, NOT_YET_THERE, (AT_ONCE_MAX,)):
+            if (self._folder / named.name).exists() and await self._send(named):
+                moved += 1
+        for named in self._missing():
+            if await self._fetch(named):
+                moved += 1
+        return moved
+
+    def _missing(self) -> list[Named]:
+        here = {path.name for path in self._folder.glob("*")}
+        missing = (each for each in named_files(self._db) if each.name not in here)
+        return list(islice(missing, AT_ONCE_MAX))
+
+    async def _send(self, named: Named) -> bool:
+        """Bring one file to the hub; False when it was left half-way or nobody there wants it."""
+        chunk = BlobChunk(sha256=named.sha256, offset=0)
+        while not self._is_wanted_elsewhere():
+            try:
+                state = await self._link.post("/sync/v1/blobs", chunk, BlobState)
+            except Refused:
+                return False  # the hub has not got the row (any more); hello will say why
+            if state.is_whole:
+                self._note_whole(named, state)
+                return True
+            chunk = await asyncio.to_thread(self._piece, named, state.have_bytes)
+        return False
+
+    def _note_whole(self, named: Named, state: BlobState) -> None:
+        with self._db.changing() as tx:
+            tx.run(NOTE_WHOLE, (named.sha256, state.incarnation, self._now_ms()))
+
+    def _piece(self, named: Named, offset: int) -> BlobChunk:
+        with (self._folder / named.name).open("rb") as file:
+            file.seek(offset)
+            data = file.read(BLOB_CHUNK_BYTES_MAX)
+        digest = hashlib.sha256(data).digest()
+        return BlobChunk(sha256=named.sha256, offset=offset, data=data, digest=digest)
+
+    async def _fetch(self, named: Named) -> bool:
+        """Bring one file back, from where the part on the disk ends."""
+        part = self._folder / f"{named.name}.part"
+        while not self._is_wanted_elsewhere():
+            at = part.stat().st_size if part.exists() else 0
+            if at >= named.size_bytes:
+                return await asyncio.to_thread(keep_if_whole, part, named)
+            path = f"/sync/v1/blobs/{named.name}?offset={at}"
+            try:
+                piece = await self._link.get(path, BlobPart)
+            except Refused:
+                return False  # not there (yet): another board may still bring it
+            if hashlib.sha256(piece.data).digest() != piece.digest or not piece.data:
+                return False
+            await asyncio.to_thread(_append, part, piece.data)
+        return False
+
+
+def keep_if_whole(part: Path, named: Named) -> bool:
+    """Give a fetched file its name, if it is what the name says; else begin anew next time."""
+    with part.open("rb") as file:
+        is_whole = hashlib.file_digest(file, "sha256").digest() == named.sha256
+    if is_whole:
+        part.rename(part.with_suffix(""))
+    else:
+        part.unlink()
+    return is_whole
+
+
+def _append(part: Path, data: bytes) -> None:
+    """Raises WriteFailed when the card is full."""
+    try:
+        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with part.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise WriteFailed(f"{part.name}: {error.strerror}") from error
+
+
+def named_files(db: Reader) -> list[Named]:
+    """Every file that a row names, the newest first."""
+    return db.rows(Named, NAMED)
+
+
+def drop_unnamed(db: AgentDatabase, folder: Path, before: list[Named]) -> int:
+    """Remove those files of `before` that no row names any more; return how many.
+
+    Not simply what lies there unnamed: a file is on the card before its row is.
+    """
+    kept = {each.sha256 for each in named_files(db)}
+    gone = [each for each in before if each.sha256 not in kept]
+    for each in gone:
+        (folder / each.name).unlink(missing_ok=True)
+        (folder / f"{each.name}.part").unlink(missing_ok=True)
+    with db.changing() as tx:
+        tx.run(DROP_UNNAMED)
+    return len(gone)
