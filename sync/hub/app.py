@@ -38,7 +38,12 @@ from sync.hub.accounts.models import Visitor
 from sync.hub.aside import pages as aside_pages
 from sync.hub.aside import routes as aside_routes
 from sync.hub.blobs import routes as blobs_routes
+from sync.hub.boxes import pages as boxes_pages
+from sync.hub.boxes import routes as boxes_routes
 from sync.hub.database import scoped
+from sync.hub.erasure import pages as erasure_pages
+from sync.hub.erasure import routes as erasure_routes
+from sync.hub.erasure.commands import erase_again
 from sync.hub.faults import ChainBroken
 from sync.hub.fleet import pages as fleet_pages
 from sync.hub.fleet import routes as fleet_routes
@@ -78,6 +83,10 @@ ROUTES: Final = (
     *aside_pages.ROUTES,
     *aside_routes.ROUTES,
     *intake_routes.ROUTES,
+    *boxes_pages.ROUTES,
+    *boxes_routes.ROUTES,
+    *erasure_pages.ROUTES,
+    *erasure_routes.ROUTES,
     *blobs_routes.ROUTES,
     *outlet_routes.ROUTES,
 )
@@ -118,6 +127,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         if who.district_id is None:
             claim_code(settings.claim_file)
         else:
+            await erase_again(hub, who.district_id)
             await catch_up(hub.pools, who.district_id, clock)
         app.state.challenges = Challenges(hub.key)
         app.state.hub = hub

@@ -102,6 +102,20 @@ POLICY: Final[dict[str, Who]] = {
     "GET /api/v1/schools/{school_id}/conflicts": "district",
     "GET /api/v1/schools/{school_id}/conflicts/{conflict_id}": "district",
     "POST /api/v1/schools/{school_id}/conflicts/{conflict_id}/look": "district",
+    # boxes
+    "GET /schools/{school_id}/boxes": "district",
+    "POST /schools/{school_id}/boxes/{node_id}/revocation": "district",
+    "GET /api/v1/schools/{school_id}/boxes": "district",
+    "POST /api/v1/schools/{school_id}/boxes/{node_id}/revocation": "district",
+    # erasure
+    "GET /schools/{school_id}/erasures": "district",
+    "GET /schools/{school_id}/erasures/people/{person_id}": "district",
+    "POST /schools/{school_id}/erasures/people/{person_id}": "district",
+    "GET /schools/{school_id}/erasures/{person_id}": "district",
+    "GET /api/v1/schools/{school_id}/erasures": "district",
+    "POST /api/v1/schools/{school_id}/erasures": "district",
+    "GET /api/v1/schools/{school_id}/erasures/people": "district",
+    "GET /api/v1/schools/{school_id}/erasures/{person_id}": "district",
     # intake
     "POST /sync/v1/enrol": "anonymous",  # the token is the proof
     "POST /sync/v1/challenge": "anonymous",

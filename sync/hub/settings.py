@@ -56,6 +56,11 @@ class HubSettings(Struct, frozen=True, kw_only=True):
         return self.data / "hub.key"
 
     @property
+    def erased_file(self) -> Path:
+        """Whom the district has forgotten; a restore of the database leaves it alone."""
+        return self.data / "erased-people"
+
+    @property
     def claim_file(self) -> Path:
         """The claim code, mode 0600, until the district is claimed."""
         return self.data / "claim-code"
