@@ -9,6 +9,7 @@ from appliance.access.limits import GuessLimit
 from appliance.access.passwords import PasswordHasher
 from appliance.clock import Clock
 from sync.hub.database import open_pools, scoped
+from sync.hub.erasure.commands import erase_again
 from sync.hub.identity import require_identity
 from sync.hub.intake.gate import Gate
 from sync.hub.keys import load_key
@@ -33,7 +34,7 @@ async def open_hub(settings: HubSettings, clock: Clock) -> AsyncIterator[Hub]:
             await require_schema(connection)
         async with scoped(pools.web) as link:
             who = await require_identity(link, key, now_ms=clock())
-        yield Hub(
+        hub = Hub(
             settings=settings,
             clock=clock,
             pools=pools,
@@ -44,3 +45,6 @@ async def open_hub(settings: HubSettings, clock: Clock) -> AsyncIterator[Hub]:
             guesses=GuessLimit(),
             app_version=APP_VERSION,
         )
+        if who.district_id is not None:
+            await erase_again(hub, who.district_id)  # before anything else is taken in
+        yield hub
