@@ -32,11 +32,13 @@ from sync.agent.faults import StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
 from sync.agent.rotation import begin_rotation
 from sync.agent.sealing import Stamp
+from sync.agent.turn import turn
 from sync.stick import Stick, StickFailed
 
 logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
+TURN_S_MAX: Final = 30.0  # a conversation on a slow link may last longer; then a part is done
 NOTHING_NEW: Final = 3  # of import: the stick can go back to the district as it is
 AGENT_LOCK: Final = "agent.lock"
 CHECK_S_MAX: Final = 600  # a running agent may have a backlog before it
@@ -154,17 +156,18 @@ def _import(settings: Settings, told: argparse.Namespace) -> int:
 
 @contextmanager
 def _carrying(settings: Settings, folder: Path) -> Iterator[tuple[stick.Tools, Stick]]:
-    """Open the database and the stick; an agent may run meanwhile, two are never started."""
+    """Open the database and the stick; the agent goes on running and waits its turn."""
     require_schema(settings.database)
     with ExitStack() as opened:
-        try:
-            opened.enter_context(_alone(settings.data_dir))
-            is_alone = True
-        except DataDirInUse:
-            is_alone = False
         opened.enter_context(shared_lock(settings.data_dir))
-        db = opened.enter_context(closing(AgentDatabase(settings.database)))
-        tools = stick.Tools(db, read_node_key(settings.keys), is_alone, partial(print, flush=True))
+        is_ours = opened.enter_context(turn(settings.data_dir, within_s=TURN_S_MAX))
+        tools = stick.Tools(
+            db=opened.enter_context(closing(AgentDatabase(settings.database))),
+            key=read_node_key(settings.keys),
+            is_alone=is_ours,
+            erased_people=settings.erased_people,
+            say=partial(print, flush=True),
+        )
         try:
             yield tools, stick.open_stick(folder, settings.data_dir, tools.say)
         except StickFailed as error:

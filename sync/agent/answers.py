@@ -2,8 +2,7 @@
 
 Sticks come late, twice and in any order. Answers are numbered; what is older than what this
 box has heard is passed over, and what another hub signed or another box should read cannot
-be read here at all. Repairs that change the lineage of the log wait for the agent to be
-stopped, since it may stand in the middle of a conversation.
+be read here at all. What would disturb a conversation waits until the agent is silent.
 """
 
 from typing import Final, LiteralString
@@ -13,6 +12,8 @@ from msgspec import Struct
 from appliance.database.agent import AgentDatabase
 from appliance.ids import uuid7
 from sync.agent import retention, store
+from sync.agent.downstream import Downstream, FetchPage
+from sync.agent.erasing import erase_people
 from sync.agent.recovery import apply_page, begin_epoch
 from sync.agent.stick import Tools, joined
 from sync.agent.store import Identity
@@ -29,8 +30,10 @@ from sync.core.bundle import (
     stream_folder,
 )
 from sync.core.node import Fork, judge_hello
-from sync.protocol import PullPage, Receipt, SignedReceipt, StreamState, decode
+from sync.protocol import FeedPage, PullPage, Receipt, SignedReceipt, StreamState, decode
 from sync.stick import Stick
+
+BUSY: Final = "darasa-agent is speaking with the district just now; import again in a minute"
 
 # An answer on a stick was said when the hub wrote it, not when it was read here.
 NOTE_WORD: Final[LiteralString] = """
@@ -59,6 +62,9 @@ def import_stick(tools: Tools, stick: Stick, *, now_ms: int) -> list[Returned]:
         for _, name in numbered(stick.names(top / folder), RECEIPT_NAME):
             content = stick.read(top / folder / name, bytes_max=ANSWER_BYTES_MAX)
             found.append(_import_one(tools, name, content, now_ms=now_ms))
+    if tools.is_alone:
+        for _ in erase_people(tools.db, joined(tools.db), tools.erased_people, now_ms=now_ms):
+            pass  # step by step, so that a teacher's write waits for none of them
     retention.trim(tools.db, now_ms=now_ms)
     return found
 
@@ -113,8 +119,13 @@ def _take(tools: Tools, name: str, answer: Answer, receipt: Receipt, *, now_ms: 
         tx.run(NOTE_WORD, (answer.hello.hub_time_ms, now_ms))
         store.note_hello(tx, me, answer.hello)
         store.keep_receipt(tx, signed, receipt)
-    words = f"the district has everything up to segment {receipt.received_n}"
-    return Returned(name, is_news=True, words=words + _take_pages(tools, answer, now_ms=now_ms))
+    words = [f"the district has everything up to segment {receipt.received_n}"]
+    if tools.is_alone:
+        words += _take_pages(tools, answer, now_ms=now_ms)
+        words += _take_feed(tools, answer, now_ms=now_ms)
+    elif answer.pages or answer.feed:
+        words.append(BUSY)
+    return Returned(name, is_news=True, words="; ".join(words))
 
 
 def _fork_in(db: AgentDatabase, me: Identity, answer: Answer) -> Fork | None:
@@ -138,28 +149,35 @@ def _fork_in(db: AgentDatabase, me: Identity, answer: Answer) -> Fork | None:
 
 def _fork(tools: Tools, name: str, answer: Answer, why: Fork, *, now_ms: int) -> Returned:
     if not tools.is_alone:
-        words = "not taken in: a repair is due. Stop darasa-agent, import again, start it"
-        return Returned(name, is_news=False, words=words)
+        return Returned(name, is_news=False, words=f"not taken in: {BUSY}")
     begin_epoch(tools.db, epoch=uuid7(now_ms), incarnation=answer.hello.incarnation)
     words = f"a repair was begun ({why}): export again and carry the stick once more"
     return Returned(name, is_news=True, words=words)
 
 
-def _take_pages(tools: Tools, answer: Answer, *, now_ms: int) -> str:
+def _take_pages(tools: Tools, answer: Answer, *, now_ms: int) -> list[str]:
     """Put back what this school wrote elsewhere, where this box still stands where it asked."""
-    if not answer.pages:
-        return ""
-    if not tools.is_alone:
-        return "; rows came back too: stop darasa-agent and import again to take them in"
-    rows = 0
-    since = answer.since
+    rows, since = 0, answer.since
     for page in answer.pages:
         me = joined(tools.db)
         if (me.self_cursor, me.incarnation) != (since, page.incarnation):
             break
         rows += apply_page(tools.db, me, page, _page_receipt(page), now_ms=now_ms)
         since = page.next_cursor
-    return f"; {rows} rows came back"
+    return [f"{rows} rows of this school came back"] if rows else []
+
+
+def _take_feed(tools: Tools, answer: Answer, *, now_ms: int) -> list[str]:
+    """Read down what the district wrote, as far as the stick brings it."""
+    pages = {decode(signed.body, FeedPage).since: signed for signed in answer.feed}
+    reading, rows = Downstream(tools.db, answer.hello), 0
+    while step := reading.next_request(now_ms=now_ms):
+        if isinstance(step, FetchPage):
+            signed = pages.pop(step.cursor, None)
+            if signed is None:
+                break  # the rest is for the next stick
+            rows += reading.take_page(signed, now_ms=now_ms)
+    return [f"{rows} rows came from the district"] if rows else []
 
 
 def _page_receipt(page: PullPage) -> Receipt:

@@ -75,11 +75,12 @@ class Exported(Struct, frozen=True):
 
 
 class Tools(Struct, frozen=True):
-    """What exports and imports work with. `is_alone`: no agent runs on this box."""
+    """What exports and imports work with. `is_alone`: the agent is not speaking just now."""
 
     db: AgentDatabase
     key: SigningKey
     is_alone: bool
+    erased_people: Path  # the list of whom to forget
     say: Say
 
 

@@ -15,7 +15,9 @@ from sync.agent.sealing import Stamp
 from sync.agent.status import status
 from sync.agent.store import identity
 from sync.core.bundle import MANIFEST, lock, segment_place, stream_folder
+from sync.hub.database import scoped
 from sync.hub.intake import holding
+from sync.hub.outlet.authoring import put_row
 from sync.hub.sticks.importing import boards_on, import_stream, words_of
 from sync.stick import Stick
 from tests.cast import a_school, new_id
@@ -37,7 +39,8 @@ class Carrier(RealBox):
     """A board whose work goes on sticks."""
 
     def tools(self, *, is_alone=True):
-        return stick.Tools(self.db, self.key, is_alone, lambda _words: None)
+        listed = self.settings.erased_people
+        return stick.Tools(self.db, self.key, is_alone, listed, lambda _words: None)
 
     def export(self, folder, **how):
         now_ms = self.watch()
@@ -63,8 +66,9 @@ class Carrier(RealBox):
 class Courier:
     """Whoever brings sticks to the hub."""
 
-    def __init__(self, hub, root):
+    def __init__(self, hub, root, district_id):
         self.hub = hub
+        self.district_id = district_id
         self.root = root
         self.sticks = 0
 
@@ -125,8 +129,8 @@ async def join(box, district):
 
 
 @pytest.fixture
-def courier(app, tmp_path):
-    return Courier(app.state.hub, tmp_path)
+def courier(app, tmp_path, district):
+    return Courier(app.state.hub, tmp_path, district.id)
 
 
 @pytest.fixture
@@ -411,7 +415,7 @@ async def test_a_restored_box_is_repaired_by_sticks_alone(box, courier):
     assert box.export(second).is_owed
     await courier.deliver(second)
     (words,) = box.bring_back(second)
-    assert "rows came back" in words
+    assert "rows of this school came back" in words
     assert box.db.value(NAME_OF, (box.cast.amina,)) == "told to the district"
     await courier.round(box)
     await agree(box)
@@ -428,7 +432,7 @@ async def test_beside_a_running_agent_a_repair_waits(box, courier):
     box.export(folder, is_alone=False)
     await courier.deliver(folder)
     (words,) = box.bring_back(folder, is_alone=False)
-    assert "Stop darasa-agent" in words
+    assert "speaking with the district" in words
     assert identity(box.db).epoch == epoch
     box.bring_back(folder)
     assert identity(box.db).epoch != epoch
@@ -451,6 +455,22 @@ async def test_a_late_stick_reaches_a_hub_that_went_back_in_time(box, courier, a
     (came,) = await courier.deliver(late)
     assert (came.taken, came.aside) == (1, [])
     await courier.round(box)
+    await agree(box)
+
+
+async def test_what_the_district_writes_comes_down_on_the_stick(box, courier, app):
+    me = identity(box.db)
+    scope = {"id": uuid7(NOW_MS), "org_id": me.school_id, "title": "Mkutano wa wazazi", "body": ""}
+    pools, announced = app.state.hub.pools, scope | {"from_at_ms": NOW_MS, "until_at_ms": None}
+    async with scoped(pools.web, school_id=me.school_id, district_id=courier.district_id) as link:
+        await put_row(link, me.school_id, "announcement", announced, now_ms=NOW_MS)
+    await courier.round(box)
+    assert box.db.tuples("SELECT title FROM announcement") == [("Mkutano wa wazazi",)]
+    folder = courier.new_stick()
+    box.export(folder)
+    await courier.deliver(folder)
+    found = b"".join(each.read_bytes() for each in folder.rglob("*") if each.is_file())
+    assert b"Mkutano" not in found
     await agree(box)
 
 

@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from sync.core.bundle import (
+    ANSWER_FEED_BYTES_MAX,
     ANSWER_PAGES_BYTES_MAX,
     RECEIPT_NAME,
     Answer,
@@ -17,8 +18,18 @@ from sync.core.bundle import (
 from sync.hub.intake.hello import stand
 from sync.hub.intake.nodes import Node, NodeClaim
 from sync.hub.intake.pulling import pull_page
+from sync.hub.outlet.feed import Question, feed_page
 from sync.hub.running import Hub
-from sync.protocol import Hello, PullPage, Receipt, decode, encode
+from sync.protocol import (
+    FeedPage,
+    Hello,
+    PullPage,
+    Receipt,
+    ScopeCursor,
+    SignedFeed,
+    decode,
+    encode,
+)
 from sync.stick import Stick
 
 PAGE_ROWS: Final = 100  # one transaction on the board
@@ -30,14 +41,16 @@ async def write_answer(hub: Hub, stick: Stick, node: Node, asked: Manifest) -> i
     hello = await stand(hub, claim, asked.hello)
     if hello.receipt is None:
         return None
+    is_believed = asked.hello.incarnation == hello.incarnation  # otherwise it begins anew first
+    pages = await _pages(hub, claim, asked, hello) if is_believed else []
     answer = Answer(
         hub_id=hub.hub_id,
         school_id=node.school_id,
         asked=asked.hello.incarnation,
         since=asked.hello.self_cursor,
         hello=hello,
-        pages=await _pages(hub, claim, asked, hello),
-        feed=[],
+        pages=pages,
+        feed=await _feed(hub, claim, asked, hello) if is_believed else [],
     )
     body = encode(answer)
     content = lock_answer(body, hub.key.sign(answer_message(body)), node.node_key)
@@ -48,17 +61,34 @@ async def write_answer(hub: Hub, stick: Stick, node: Node, asked: Manifest) -> i
 
 
 async def _pages(hub: Hub, claim: NodeClaim, asked: Manifest, hello: Hello) -> list[PullPage]:
-    """Add rows this board is owed, if it would believe them: it asked from where we stand."""
-    is_owed = asked.recovery_due or hello.pull
-    if not is_owed or asked.hello.incarnation != hello.incarnation:
-        return []
-    pages, size, cursor = [], 0, asked.hello.self_cursor
-    while size < ANSWER_PAGES_BYTES_MAX:
+    """Add rows of the school itself that this board is owed."""
+    pages: list[PullPage] = []
+    size, cursor, more = 0, asked.hello.self_cursor, asked.recovery_due or hello.pull
+    while more and size < ANSWER_PAGES_BYTES_MAX:
         page = await pull_page(hub, claim, hello.epoch, cursor, PAGE_ROWS)
         pages.append(page)
-        size, cursor = size + len(encode(page)), page.next_cursor
-        if not page.more:
-            break
+        size, cursor, more = size + len(encode(page)), page.next_cursor, page.more
+    return pages
+
+
+async def _feed(hub: Hub, claim: NodeClaim, asked: Manifest, hello: Hello) -> list[SignedFeed]:
+    """Add what the district writes, from where the board will look for it.
+
+    One page of each scope even where nothing is new: a board in the middle of reading all
+    scopes anew waits for each scope's end.
+    """
+    told = {cursor.scope_id: cursor for cursor in asked.hello.scopes}
+    is_anew = any(each.state == "replace" for each in hello.scopes)
+    pages: list[SignedFeed] = []
+    for each in hello.scopes:
+        beginning = ScopeCursor(scope_id=each.scope_id, incarnation=hello.incarnation)
+        cursor = beginning if is_anew else told[each.scope_id]
+        size, more = 0, True
+        while more and size < ANSWER_FEED_BYTES_MAX:
+            signed = await feed_page(hub, claim, Question(cursor, PAGE_ROWS))
+            page = decode(signed.body, FeedPage)
+            pages.append(signed)
+            size, cursor, more = size + len(signed.body), page.cursor, page.more
     return pages
 
 
