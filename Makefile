@@ -61,6 +61,9 @@ drill-sneakernet: setup  ## N=12 weeks of sticks, lost, late, repeated and damag
 simulate: setup  ## SEEDS=2000 seeded worlds through the sync core
 	$(BIN)/python -m tests.simulation $(SEEDS)
 
+simulate-mutants: setup  ## break one line of the sync core at a time; the suite must notice
+	$(BIN)/python -m tests.simulation.mutants
+
 bench: setup  ## measure against the budgets; results in bench/results
 	$(BIN)/python -m bench
 
@@ -94,4 +97,4 @@ clean:  ## remove what was built; `make setup` brings it back
 	touch $@
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
-  drill-powercut drill-kill9 drill-sneakernet simulate bench migration golden lock clean
+  drill-powercut drill-kill9 drill-sneakernet simulate simulate-mutants bench migration golden lock clean

@@ -45,7 +45,7 @@ class School(Struct):
     school_id: bytes
     rows: dict = {}
     conflicts: dict = {}
-    aside: dict = {}  # (table, id, hash) -> (reason, values)
+    aside: dict = {}  # (table, id, hash) -> (reason, values, epoch that brought it last)
     streams: dict = {}  # (node, epoch, lane) -> links, in order
     heads: dict = {}  # epoch -> highest change number
     log: tuple = (LOG_BEGIN,)
@@ -73,7 +73,7 @@ class School(Struct):
         for block in tables:
             found = sort_rows(block, header.school_id)
             for refused in found.refused:
-                self.put_aside(refused.table_name, refused.values, refused.reason)
+                self.put_aside(refused.table_name, refused.values, refused.reason, header.epoch)
                 tally.quarantined += 1
             for batch in found.batches:
                 for values, hashed in zip(batch.rows, batch.hashes, strict=True):
@@ -85,7 +85,8 @@ class School(Struct):
         """Merge one row; returns the name it is counted under."""
         table = batch.table
         if any(isinstance(value, str) and "\0" in value for value in values):
-            self.put_aside(table.name, values, "text-with-a-null")  # PostgreSQL takes none
+            # PostgreSQL takes none
+            self.put_aside(table.name, values, "text-with-a-null", epoch)
             return "quarantined"
         key = (table.name, values[0])
         held = self.rows.get(key)
@@ -98,7 +99,7 @@ class School(Struct):
         if outcome in BECOMES_CURRENT:
             self.put(key, whole, incoming, epoch)
             self.effects[key] += outcome is Outcome.INSERTED
-        self.settle(key)
+        self.settle(key, epoch)
         return COUNTED[outcome]
 
     def put(self, key, values, image, epoch):
@@ -109,14 +110,17 @@ class School(Struct):
     def keep(self, key, loser):
         self.conflicts[*key, loser.hash] = loser.values
 
-    def put_aside(self, name, values, reason):
+    def put_aside(self, name, values, reason, epoch):
         hashed = row_hash(TABLE[name], values) if name in TABLE else repr(values).encode()
-        self.aside[name, values[0], hashed] = (reason, values)
+        self.aside[name, values[0], hashed] = (reason, values, epoch)
 
-    def settle(self, key):
-        """A row that came again and was taken waits no longer."""
-        for name, pk, hashed in list(self.aside):
-            if (name, pk) == key:
+    def settle(self, key, epoch):
+        """A row that was taken answers for an earlier image of its own lineage.
+
+        Not for one of another epoch: that may be its rival, and would be nowhere.
+        """
+        for (name, pk, hashed), (*_, brought_by) in list(self.aside.items()):
+            if (name, pk) == key and brought_by == epoch:
                 del self.aside[name, pk, hashed]
 
     def move(self, segment, tally):

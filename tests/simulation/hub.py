@@ -291,7 +291,7 @@ def check_any_signature(segment, node_keys):
 
 def exceptions(school):
     """Rows of this school that were put aside or beside, as hello names them."""
-    aside = [(name, pk, reason) for (name, pk, _), (reason, _) in school.aside.items()]
+    aside = [(name, pk, reason) for (name, pk, _), (reason, *_) in school.aside.items()]
     beside = [(name, pk, "conflict") for name, pk, _ in school.conflicts]
     return [
         RowException(tbl=TABLE[name].number, pk=pk, reason=reason)

@@ -17,6 +17,7 @@ from tests.simulation.world import World
 
 WORKERS = os.cpu_count() or 1
 CHUNK = 22
+SEEDS_TO_NOTICE = 250
 MEMORY = Path("/dev/shm")  # the simulated disk syncs by itself; a real one would only be slow
 
 
@@ -53,10 +54,19 @@ def play_range(seeds):
     with folder() as name:
         base = Path(name)
         template = make_template(base / "template")
-        return [
-            Played(seed, mix_of(seed), *play(seed, MIXES[mix_of(seed)], base, template))
-            for seed in seeds
-        ]
+        return [played(seed, base, template) for seed in seeds]
+
+
+def played(seed, base, template):
+    return Played(seed, mix_of(seed), *play(seed, MIXES[mix_of(seed)], base, template))
+
+
+def any_fails(seeds):
+    """Say whether one of these seeds breaks a rule, and stop there."""
+    with folder() as name:
+        base = Path(name)
+        template = make_template(base / "template")
+        return any(played(seed, base, template).failure for seed in seeds)
 
 
 def play_again(seed, mix, actions):
@@ -76,6 +86,15 @@ def shortest(seed, mix):
             return play(seed, MIXES[mix], base, template, actions)[1] is not None
 
         return minimise(draw(seed, MIXES[mix]), is_broken)
+
+
+def first_violation(mix, base, template):
+    """Play until something breaks; with all rules in place none of these seeds does."""
+    for seed in range(SEEDS_TO_NOTICE):
+        _, failure = play(seed, mix, base, template)
+        if failure is not None:
+            return seed
+    return None
 
 
 def play_all(first, number):
