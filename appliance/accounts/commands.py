@@ -9,8 +9,8 @@ from msgspec import Struct
 from appliance.access.commands import put_password
 from appliance.access.models import Actor
 from appliance.access.queries import staff_credential
-from appliance.accounts.faults import AlreadyClaimed, NameTaken
-from appliance.accounts.queries import identity, is_claimed, school_admins
+from appliance.accounts.faults import AlreadyClaimed, NameTaken, SchoolOnItsWay
+from appliance.accounts.queries import claim_state, identity, is_claimed, school_admins
 from appliance.database.transaction import Transaction
 from appliance.errors import Conflict, NotFound
 from appliance.ids import uuid7
@@ -156,10 +156,13 @@ def ask_to_replace(tx: Transaction, hub_url: str, token: str, *, now_ms: int) ->
 def take_over(tx: Transaction, person_id: UUID, sign_in_name: str, secret_hash: bytes) -> None:
     """Give an administrator of the school that came back a password on this board.
 
-    Raises NotFound for anybody else, AlreadyClaimed once somebody can sign in.
+    Raises NotFound for anybody else, AlreadyClaimed once somebody can sign in,
+    SchoolOnItsWay before everything has come.
     """
     if is_claimed(tx):
         raise AlreadyClaimed("this box has somebody who looks after it")
+    if claim_state(tx) == "pulling":
+        raise SchoolOnItsWay("the district has not sent everything yet")
     if all(person.id != person_id for person in school_admins(tx)):
         raise NotFound(f"administrator {person_id}")
     put_password(tx, person_id, sign_in_name, secret_hash)

@@ -2,6 +2,7 @@
 
 WrongClaimCode       not what the console shows
 AlreadyClaimed       this box belongs to a school
+SchoolOnItsWay       a board that takes another one's place has not everything yet
 NotClaimed           nobody has claimed it yet, so there is nobody to sign in
 KeysMissing          claimed, but its keys are gone: refuse to start
 WrongRecoveryCode    does not open the sealed keys
@@ -27,6 +28,14 @@ class AlreadyClaimed(Conflict):
     code = "already-claimed"
     title = "This box already belongs to a school"
     hint = "Sign in instead."
+
+
+class SchoolOnItsWay(Conflict):
+    """The board takes a lost one's place; the rest of the school is still at the district."""
+
+    code = "school-on-its-way"
+    title = "Your school is on its way"
+    hint = "Leave the box running with its link, and look again in a few minutes."
 
 
 class NotClaimed(Conflict):

@@ -12,13 +12,13 @@ from appliance.access.door import Door
 from appliance.access.models import Actor, SignIn
 from appliance.access.sessions import session_cookie
 from appliance.accounts.claiming import Claiming
-from appliance.accounts.faults import AlreadyClaimed, WrongClaimCode
+from appliance.accounts.faults import AlreadyClaimed, SchoolOnItsWay, WrongClaimCode
 from appliance.accounts.models import Claim, Replacement, Takeover
 from appliance.accounts.queries import claim_progress, claim_state
 from appliance.database.readers import Readers
 from appliance.errors import DarasaError, TooManyRequests
 
-CodeRefused = (WrongClaimCode, TooManyRequests)
+CodeRefused = (WrongClaimCode, TooManyRequests, SchoolOnItsWay)
 
 
 @get("/", sync_to_thread=False)

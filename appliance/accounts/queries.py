@@ -31,6 +31,12 @@ SELECT 1
  LIMIT 1
 """
 
+# Rows that the district sends back are noted as changed here: they are what has come so far.
+ON_ITS_WAY: Final[LiteralString] = """
+SELECT recovery_due AS is_owed, (SELECT count(*) FROM sync_dirty) AS rows
+  FROM sync_identity
+"""
+
 HUB_ASKED: Final[LiteralString] = """
 SELECT 1
   FROM hub_enrolment
@@ -116,6 +122,13 @@ def school(db: Reader) -> School | None:
     return db.row(School, SCHOOL)
 
 
+class OnItsWay(Struct, frozen=True):
+    """How much of a school has come to a board that takes another one's place."""
+
+    is_owed: bool
+    rows: int
+
+
 def is_claimed(db: Reader) -> bool:
     """Whether somebody can look after this box: it has an identity and a password."""
     return identity(db) is not None and db.value(STAFF_EXIST) is not None
@@ -125,8 +138,9 @@ def claim_state(db: Reader) -> ClaimState:
     """How far this box is on its way to being a school's."""
     if is_claimed(db):
         return "claimed"
-    if identity(db) is not None:
-        return "take-over" if school_admins(db) else "pulling"
+    coming = db.row(OnItsWay, ON_ITS_WAY)
+    if coming is not None:  # half a school is no school to sign in to
+        return "take-over" if school_admins(db) and not coming.is_owed else "pulling"
     return "asked" if db.value(HUB_ASKED) is not None else "new"
 
 
@@ -134,7 +148,8 @@ def claim_progress(db: Reader) -> ClaimProgress:
     """What the claim page shows; administrators only while one of them must take over."""
     state, known = claim_state(db), school(db)
     admins = school_admins(db) if state == "take-over" else []
-    return ClaimProgress(state, known.name if known else None, admins)
+    coming = db.row(OnItsWay, ON_ITS_WAY) if state == "pulling" else None
+    return ClaimProgress(state, known.name if known else None, admins, coming.rows if coming else 0)
 
 
 def school_admins(db: Reader) -> list[NamedPerson]:

@@ -26,12 +26,14 @@ from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
 from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
 from appliance.settings import Settings, load_settings
-from sync.agent import answers, enrolment, status, stick, verifying
+from sync.agent import answers, arriving, enrolment, status, stick, verifying
 from sync.agent.agent import Agent, Seams, hardware_name, pause
-from sync.agent.faults import StickTrouble
+from sync.agent.boards import fingerprint
+from sync.agent.faults import NotJoined, StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
 from sync.agent.rotation import begin_rotation
 from sync.agent.sealing import Stamp
+from sync.agent.store import identity
 from sync.agent.turn import turn
 from sync.stick import Stick, StickFailed
 
@@ -108,8 +110,52 @@ async def _wait_for_check(db: AgentDatabase) -> None:
 def _enrol(settings: Settings, told: argparse.Namespace) -> int:
     """Ask as the box's district page would, then try once at once, unless the agent runs."""
     require_schema(settings.database)
+    with closing(AgentDatabase(settings.database)) as db:
+        is_empty = identity(db) is None
+        recovery_code = arriving.make_keys(settings.keys) if is_empty else None
+        with db.changing() as tx:
+            tx.run(enrolment.WRITE_WISH, (told.url.rstrip("/"), told.token, system_clock()))
+        if is_empty:
+            return _take_over(settings, db, recovery_code)
+    return _try_now(settings, told)
+
+
+def _take_over(settings: Settings, db: AgentDatabase, recovery_code: str | None) -> int:
+    """Become a lost board's school, and stay until all of it is here."""
+    if recovery_code is not None:
+        print(f"Recovery code of this board, shown this once: {recovery_code}")
+    try:
+        with _alone(settings.data_dir), shared_lock(settings.data_dir):
+            is_here = asyncio.run(_fetch_school(settings, db))
+    except DataDirInUse:
+        print("The running agent has been told.")
+        is_here = asyncio.run(arriving.follow(db, print))
+    if not is_here:
+        print("\n".join(plain_lines(sync_status(db), now_ms=system_clock())))
+    return 0 if is_here else FAILED
+
+
+async def _fetch_school(settings: Settings, db: AgentDatabase) -> bool:
+    stop = asyncio.Event()
+    with closing(_agent(settings)) as agent:
+        fetching = asyncio.create_task(agent.run(stop))
+        is_here = await arriving.follow(db, print)
+        stop.set()
+        await fetching
+    return is_here
+
+
+def _new_identity(settings: Settings, told: argparse.Namespace) -> int:
+    """Ask for a node of this board's own, when another board has a copy of its card."""
+    require_schema(settings.database)
     with closing(AgentDatabase(settings.database)) as db, db.changing() as tx:
-        tx.run(enrolment.WRITE_WISH, (told.url.rstrip("/"), told.token, system_clock()))
+        if not tx.run(enrolment.WRITE_IDENTITY_WISH, (told.token, system_clock())):
+            raise NotJoined("this box is in no district yet")
+    return _try_now(settings, told)
+
+
+def _try_now(settings: Settings, told: argparse.Namespace) -> int:
+    """Carry out what was just asked for; a running agent does it by itself."""
     try:
         with _alone(settings.data_dir), shared_lock(settings.data_dir):
             asyncio.run(_try_once(settings))
@@ -225,7 +271,9 @@ async def _beat() -> None:
 
 
 def _agent(settings: Settings) -> Agent:
-    seams = Seams(system_clock, None, hardware_name(), version("darasa"))
+    seams = Seams(
+        system_clock, None, hardware_name(), version("darasa"), fingerprint(settings.data_dir)
+    )
     return Agent(settings, seams, schema_version=schema_version(settings.database))
 
 
@@ -256,6 +304,10 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("url", help="the hub's address, https://…")
     enrol.add_argument("token", help="the token the district gave you")
     enrol.set_defaults(command=_enrol)
+    words = "become a node of one's own, when another board has a copy of this card"
+    own = commands.add_parser("new-identity", help=words, description=words)
+    own.add_argument("token", help="the token the district gave you for this board")
+    own.set_defaults(command=_new_identity)
     words = "change this box's key; the old one counts for another month"
     rotate = commands.add_parser("rotate-key", help=words, description=words)
     rotate.set_defaults(command=_rotate_key)
