@@ -92,7 +92,7 @@ def are_traces_sealed(db: AgentDatabase) -> bool:
 def answer_id(node_id: UUID, person_id: UUID) -> UUID:
     """One answer for one box and person, however often it is given."""
     named = hashlib.sha256(b"darasa erased\0" + node_id.bytes + person_id.bytes).digest()
-    return UUID(bytes=named[:16], version=8)
+    return UUID(bytes=named[:16], version=5)
 
 
 def _forget(db: AgentDatabase, person_id: UUID, now_ms: int) -> Iterator[int]:
