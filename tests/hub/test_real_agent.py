@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from appliance.database.agent import AgentDatabase
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate
+from appliance.database.migrate import EDGE_MIGRATIONS, migrate, schema_version
 from appliance.settings import Settings
 from sync.agent import enrolment
 from sync.agent.agent import Agent, Seams
@@ -47,7 +47,8 @@ class RealBox:
 
     def open(self):
         seams = Seams(self.watch, self.transport, "test board", "0.1.0")
-        self.agent = Agent(self.settings, seams, schema_version=2)
+        here = schema_version(self.settings.database)
+        self.agent = Agent(self.settings, seams, schema_version=here)
         self.db = AgentDatabase(self.settings.database)
 
     def close(self):
