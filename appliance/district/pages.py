@@ -13,6 +13,7 @@ from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.district.models import HubWish
 from appliance.district.queries import sync_status
+from appliance.district.words import status_lines
 
 
 @get("/box/district")
@@ -21,9 +22,8 @@ async def district_page(
 ) -> Template:
     """Say in one sentence, with numbers, whether our work is at the district."""
     status = await readers.read(sync_status)
-    return Template(
-        "district/templates/district.html", context={"status": status, "now_ms": clock()}
-    )
+    context = {"status": status, "lines": status_lines(status, now_ms=clock())}
+    return Template("district/templates/district.html", context=context)
 
 
 @post("/box/district", status_code=303)

@@ -42,19 +42,12 @@ SELECT unsealed.rows + unconfirmed.rows        AS waiting,
          WHERE x.reason LIKE 'dismissed%')     AS dismissed,
        EXISTS (SELECT 1 FROM sync_exception AS x
                 WHERE x.pk = x'')              AS has_unlisted,
-       (SELECT count(*) FROM (SELECT c.tbl, c.pk
+       (SELECT count(*) FROM (SELECT DISTINCT c.tbl, c.pk
                                 FROM sync_conflict AS c
                                WHERE NOT EXISTS (SELECT 1 FROM conflict_look AS k
                                                   WHERE k.tbl      = c.tbl
                                                     AND k.pk       = c.pk
-                                                    AND k.row_hash = c.row_hash)
-                               UNION
-                              SELECT x.tbl, x.pk
-                                FROM sync_exception AS x
-                               WHERE x.reason = 'conflict'
-                                 AND NOT EXISTS (SELECT 1 FROM conflict_look AS k
-                                                  WHERE k.tbl = x.tbl
-                                                    AND k.pk  = x.pk)))
+                                                    AND k.row_hash = c.row_hash)))
                                                AS in_conflict
   FROM unsealed, unconfirmed
 """

@@ -26,6 +26,8 @@ CREATE TABLE conflict_look (
     outcome      TEXT    NOT NULL CHECK (outcome IN ('left', 'restored')),
     by_person_id BLOB    NOT NULL CHECK (length(by_person_id) = 16),
     at_ms        INTEGER NOT NULL,
+    -- What was in use until the restore, as a msgpack map: nobody overwrites without a way back.
+    replaced     BLOB,
     PRIMARY KEY (tbl, pk, row_hash)
 ) STRICT, WITHOUT ROWID;
 
