@@ -41,6 +41,7 @@ from appliance.dependencies import DEPENDENCIES
 from appliance.discovery.announcer import Announcer
 from appliance.district import pages as district_pages
 from appliance.district import routes as district_routes
+from appliance.district import version_pages
 from appliance.enrolments import pages as enrolments_pages
 from appliance.enrolments import routes as enrolments_routes
 from appliance.errors import SignInNeeded
@@ -104,6 +105,7 @@ ROUTES: Final = (
     *orders_pages.ROUTES,
     *district_routes.ROUTES,
     *district_pages.ROUTES,
+    *version_pages.ROUTES,
     *home_routes.ROUTES,
     *home_pages.ROUTES,
 )

@@ -157,6 +157,14 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "PUT /api/v1/box/hub-enrolment": KEEPER,
     "GET /box/district": KEEPER,
     "POST /box/district": KEEPER,
+    "GET /box/district/versions": KEEPER,
+    "GET /box/district/versions/{conflict_id}": KEEPER,
+    "POST /box/district/versions/{conflict_id}/restore": KEEPER,
+    "POST /box/district/versions/{conflict_id}/leave": KEEPER,
+    "GET /api/v1/box/versions": KEEPER,
+    "GET /api/v1/box/versions/{conflict_id}": KEEPER,
+    "POST /api/v1/box/versions/{conflict_id}/restore": KEEPER,
+    "POST /api/v1/box/versions/{conflict_id}/leave": KEEPER,
 }
 
 ROLE_WORDS: Final = {"learner": "pupils", "teacher": "teachers", "school_admin": "administrators"}
