@@ -84,6 +84,10 @@ class Board:
             for pk, name, _ in db.tuples(GROUPS):
                 self.book.writes[str(name)] = Write(str(name), bytes(pk), None, is_deleted=False)
 
+    def take_school(self, of: "Board") -> None:
+        """Be another board of a school; its rows come from the hub."""
+        self.school = of.school
+
     def clone(self, data_dir: Path) -> "Board":
         """The same card in another board: database, keys and all."""
         twin = Board(data_dir, self.book, env={k: v for k, v in self.env.items() if "DIR" not in k})

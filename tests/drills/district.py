@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
+from msgspec import Struct
 
 from demo.district import District, NewToken, claim_hub
 from demo.phone import Phone
@@ -25,6 +26,12 @@ from tests.drills.lineage import Found, judge
 SETTLE_S_MAX: Final = 20.0  # one conversation of an agent, its start included, takes one
 SETTLE_ROUNDS: Final = 4
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Listed(Struct, frozen=True):
+    """What the district's list says of one school; the rest is left unread."""
+
+    has_two_live_epochs: bool
 
 
 class Hub:
@@ -107,6 +114,16 @@ class Hub:
             await sign_in_staff(office, self.district.admin)
             made = {"mode": mode, "hours": 24, **wish}
             return (await office.post("/api/v1/enrolment-tokens", made, NewToken)).token
+
+    async def has_two_boards(self) -> bool:
+        """Whether the district's list says so, as its administrator reads it."""
+        assert self.district is not None
+        async with Phone(self.port) as office:
+            await sign_in_staff(office, self.district.admin)
+            return any(
+                school.has_two_live_epochs
+                for school in await office.get("/api/v1/schools", list[Listed])
+            )
 
     async def join(self, board: Board) -> None:
         """Let a board in by the real command."""
