@@ -27,6 +27,8 @@ from appliance.accounts.keyring import Keyring
 from appliance.accounts.queries import identity, is_claimed
 from appliance.assignments import pages as assignments_pages
 from appliance.assignments import routes as assignments_routes
+from appliance.attachments import pages as attachments_pages
+from appliance.attachments import routes as attachments_routes
 from appliance.classes import pages as classes_pages
 from appliance.classes import people_pages, roster_pages, roster_routes, sign_in_pages
 from appliance.classes import routes as classes_routes
@@ -97,6 +99,8 @@ ROUTES: Final = (
     *assignments_pages.ROUTES,
     *submissions_routes.ROUTES,
     *submissions_pages.ROUTES,
+    *attachments_routes.ROUTES,
+    *attachments_pages.ROUTES,
     *grading_routes.ROUTES,
     *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,

@@ -125,6 +125,12 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /learn/tasks/{assessment_id}": LEARNER,
     "GET /learn/hand-ins": LEARNER,
     "GET /learn/hand-ins/{submission_id}": LEARNER,
+    # attachments
+    "PUT /api/v1/submission-revisions/{revision_id}/files/{attachment_id}": LEARNER,
+    "GET /api/v1/submissions/{submission_id}/files": LEARNER_OR_TEACHER,
+    "GET /api/v1/attachments/{attachment_id}": LEARNER_OR_TEACHER,
+    "GET /learn/hand-ins/{submission_id}/files": LEARNER,
+    "POST /learn/hand-ins/{submission_id}/files": LEARNER,
     # grading
     "GET /api/v1/assessments/{assessment_id}/board": TEACHER,
     "GET /api/v1/submissions/{submission_id}": TEACHER,

@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 
 from appliance.access.models import Actor
 from appliance.assignments.queries import task_taught
+from appliance.attachments.models import Attachment
+from appliance.attachments.queries import files_of
 from appliance.clock import Clock
 from appliance.database.reader import Reader
 from appliance.database.readers import Readers
@@ -54,6 +56,7 @@ class Desk(Struct, frozen=True):
     work: Work
     next: BoardLine | None
     to_mark: int
+    files: list[Attachment]
 
 
 @get("/teach/tasks/{assessment_id:uuid}")
@@ -151,7 +154,8 @@ def desk_of(db: Reader, submission_id: UUID, teacher_id: UUID) -> Desk:
     seen = board(db, opened.assessment_id, teacher_id)
     groups = by_need(seen)
     waiting = len(groups["to_mark"]) + len(groups["again"])
-    return Desk(opened, next_on_the_desk(seen, submission_id), waiting)
+    files = files_of(db, submission_id, teacher_id)
+    return Desk(opened, next_on_the_desk(seen, submission_id), waiting, files)
 
 
 def _is_saved(there: Work, new: NewGrade) -> bool:
