@@ -110,11 +110,14 @@ def _read(folder: int, name: str, bytes_max: int) -> bytes | None:
         if error.errno in NOT_HERE:
             return None
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > bytes_max:
             return None
-        return file.read(bytes_max)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(bytes_max)
+    finally:
+        os.close(descriptor)
 
 
 def _write_whole(folder: int, name: str, content: bytes) -> None:
@@ -140,10 +143,11 @@ def _in_plain_words(place: PurePosixPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StickFailed(_words(error, place)) from error
+        raise StickFailed(in_words(error, place)) from error
 
 
-def _words(error: OSError, place: PurePosixPath) -> str:
+def in_words(error: OSError, place: PurePosixPath) -> str:
+    """Say what the system said, to whoever holds the stick."""
     if error.errno in FULL:
         return f"the stick is full: {place.name} did not fit; what was written before is whole"
     if error.errno in CLOSED:
