@@ -17,7 +17,7 @@ from appliance.database.transaction import Transaction
 from sync.agent import scopes
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import BEGIN_APPLYING, END_APPLYING
-from sync.agent.rows import PUT_ROW, Row, keep_image, read_row
+from sync.agent.rows import PUT_ROW, Row, is_forgotten, keep_image, read_row
 from sync.core.columns import BlockCorrupt, Rows, unpack
 from sync.merge import image_of
 from sync.protocol import Cell, FeedPage, Gone, encode
@@ -156,6 +156,8 @@ def _put(
     ours = read_row(db, table, pk)
     row = _as_row(table, named, ours)
     is_whole = {column.name for column in table.columns}.issuperset(named)
+    if is_forgotten(db, table, row):
+        return True
     if row == ours or (ours is not None and _is_school_s(ours, row, ground)):
         return is_whole
     waits = bool(db.value(IS_WAITING, (table.number, pk)))

@@ -60,6 +60,8 @@ MARK_ROW: Final = {table.name: _mark_row(table) for table in TABLES}
 
 RAISE_SEQ: Final[LiteralString] = "UPDATE sync_identity SET seq = seq + 1"
 
+IS_FORGOTTEN: Final[LiteralString] = "SELECT EXISTS (SELECT 1 FROM erasure WHERE id = ?1)"
+
 KEEP_IMAGE: Final[LiteralString] = """
 INSERT INTO sync_conflict (tbl, pk, row_hash, image, src_epoch, kept_at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -80,6 +82,19 @@ def in_registry_order(table: Table, rows: Rows) -> list[Row]:
     return [tuple(None if at is None else row[at] for at in places) for row in rows.rows]
 
 
+def is_forgotten(db: AgentDatabase, table: Table, row: Row) -> bool:
+    """Whether a row is about somebody on the list; a hub of yesterday may still have it.
+
+    The row without a name that the hub keeps in a teacher's place is about nobody any more.
+    """
+    if table.subject is None:
+        return False
+    named = dict(zip((column.name for column in table.columns), row, strict=True))
+    if table.subject == "id" and named["state"] == "erased":
+        return False
+    return bool(db.value(IS_FORGOTTEN, (named[table.subject],)))
+
+
 class Meeting(Struct, frozen=True):
     """Whose images meet, and when: our present epoch, and the hub that sends the other one."""
 
@@ -94,6 +109,8 @@ def merge_row(
     """Let a row from the hub meet ours; whichever is not current afterwards is kept."""
     pk = incoming[0]
     assert isinstance(pk, bytes), table.name
+    if is_forgotten(db, table, incoming):
+        return Outcome.SUPERSEDED
     theirs = image_of(table, incoming, meeting.hub.bytes)
     row = read_row(db, table, pk)
     ours = None if row is None else image_of(table, row, meeting.epoch.bytes)
