@@ -65,7 +65,7 @@ class ClaimProgress(Struct, frozen=True):
     state: ClaimState
     school_name: str | None
     admins: list["NamedPerson"]
-    rows_fetched: int = 0
+    changes_fetched: int = 0
 
 
 class NewPerson(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

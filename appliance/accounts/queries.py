@@ -31,9 +31,8 @@ SELECT 1
  LIMIT 1
 """
 
-# Rows that the district sends back are noted as changed here: they are what has come so far.
 ON_ITS_WAY: Final[LiteralString] = """
-SELECT recovery_due AS is_owed, (SELECT count(*) FROM sync_dirty) AS rows
+SELECT recovery_due AS is_owed, self_cursor AS changes
   FROM sync_identity
 """
 
@@ -126,7 +125,7 @@ class OnItsWay(Struct, frozen=True):
     """How much of a school has come to a board that takes another one's place."""
 
     is_owed: bool
-    rows: int
+    changes: int
 
 
 def is_claimed(db: Reader) -> bool:
@@ -149,7 +148,7 @@ def claim_progress(db: Reader) -> ClaimProgress:
     state, known = claim_state(db), school(db)
     admins = school_admins(db) if state == "take-over" else []
     coming = db.row(OnItsWay, ON_ITS_WAY) if state == "pulling" else None
-    return ClaimProgress(state, known.name if known else None, admins, coming.rows if coming else 0)
+    return ClaimProgress(state, known.name if known else None, admins, coming.changes if coming else 0)
 
 
 def school_admins(db: Reader) -> list[NamedPerson]:

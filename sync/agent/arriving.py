@@ -12,10 +12,9 @@ from appliance.database.reader import Reader
 
 LOOK_S: Final = 1.0
 
-# Rows that come back are captured like any others: what waits is what has come.
 READ_ARRIVAL: Final[LiteralString] = """
-SELECT i.recovery_due AS is_owed, (SELECT count(*) FROM sync_dirty) AS rows
-  FROM sync_identity AS i
+SELECT recovery_due AS is_owed, self_cursor AS changes
+  FROM sync_identity
 """
 
 READ_REFUSAL: Final[LiteralString] = """
@@ -28,7 +27,7 @@ class Arrival(Struct, frozen=True):
     """How far it is."""
 
     is_owed: bool
-    rows: int
+    changes: int
 
 
 def make_keys(keys: Path) -> str | None:
@@ -52,14 +51,14 @@ def is_refused(db: Reader) -> bool:
 
 async def follow(db: Reader, say: Callable[[str], None]) -> bool:
     """Say how much has come until everything has; return False when the first try failed."""
-    told = -1
+    told = 0
     while True:
         now = arrival(db)
         if now is None and is_refused(db):
             return False
-        if now is not None and now.rows != told:
-            told = now.rows
-            say(f"{told} rows have come")
+        if now is not None and now.changes != told:
+            told = now.changes
+            say(f"{told} of the school's changes have come")
         if now is not None and not now.is_owed:
             say("Everything is here. Open the box's page, choose a password, print new PIN cards.")
             return True

@@ -24,6 +24,14 @@ from tests.drills.small_school import SmallSchool, make_small_school
 PUPILS: Final = 3
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
+ADMIN = """
+INSERT INTO person (id, org_id, display_name, locale, state, version, updated_at_ms)
+VALUES (?1, ?2, 'Grace Wambui', 'sw', 'active', 1, ?3)
+"""
+ROLE = """
+INSERT INTO role_assignment (id, person_id, role, scope_kind, scope_id, version, updated_at_ms)
+VALUES (?1, ?2, ?3, 'org', ?4, 1, ?5)
+"""
 FACT = """
 INSERT INTO progress_fact (id, enrolment_id, section_id, person_id, percent, at_ms, clock_quality)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)
@@ -80,6 +88,16 @@ class Board:
         """Claim it: keys, and one class with a task; every value of it is written down."""
         make_node_key(self.data_dir / "keys")
         self.school = make_small_school(self.database, PUPILS)
+        with closing(open_connection(self.database, role="writer")) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            admin, now_ms = new_id(), system_clock()
+            tx = Transaction(connection)
+            tx.run(ADMIN, (admin, self.school.school_id, now_ms))
+            tx.run(ROLE, (new_id(), admin, "school_admin", self.school.school_id, now_ms))
+            for pupil in self.school.pupils:
+                where = (self.school.school_id, now_ms)
+                tx.run(ROLE, (new_id(), pupil.person_id, "learner", *where))
+            connection.execute("COMMIT")
         with closing(AgentDatabase(self.database)) as db:
             for pk, name, _ in db.tuples(GROUPS):
                 self.book.writes[str(name)] = Write(str(name), bytes(pk), None, is_deleted=False)
