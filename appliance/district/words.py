@@ -131,7 +131,8 @@ def _verified(status: SyncStatus) -> Line:
             "info", "Not verified", words, "It is done by itself once all work has arrived."
         )
     words = f"Verified up to change {status.verified_no}, {moment(status.verified_at_ms)}:"
-    words += f" {_count(status.compared, 'row is', 'rows are')} the same at the district."
+    same = status.compared - status.explained  # the others stand in a line of their own
+    words += f" {_count(max(same, 0), 'row is', 'rows are')} the same at the district."
     return Line("good", "Verified", words)
 
 
