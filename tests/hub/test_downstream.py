@@ -3,12 +3,11 @@
 from uuid import UUID
 
 import apsw
-import msgspec
 import pytest
 
 from appliance.ids import uuid7
 from sync.agent.downstream import Downstream, FetchPage
-from sync.agent.faults import HubUntrusted, Refused
+from sync.agent.faults import Refused
 from sync.agent.keys import read_node_key
 from sync.agent.line import QUIET_S
 from sync.agent.link import Link, Pass, open_client
@@ -17,12 +16,11 @@ from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Fetch, Greet, Send, Session
 from sync.agent.status import status
 from sync.agent.store import identity
-from sync.core.columns import Rows, pack
 from sync.hub.database import scoped
 from sync.hub.identity import change_incarnation
 from sync.hub.identity import identity as hub_identity
 from sync.hub.outlet.authoring import give_back, put_row, take_ownership
-from sync.protocol import FeedPage, Gone, SignedFeed, encode, feed_message
+from sync.protocol import SignedFeed
 from sync.registry import TABLE, TABLES
 from tests.hub.cast import NOW_MS
 from tests.hub.test_real_agent import NAME_OF, RENAME, box, edge_template, new_box
@@ -369,159 +367,6 @@ async def test_a_box_that_slept_through_both_moves_ends_with_the_hub_s_words(box
     await box.agent.one_try()
     await box.agent.one_try()
     assert await box.hub_digests() == box.digests()
-
-
-# Pages made by hand: skewed, and hostile.
-
-
-async def a_page(box, staff, scope_id, blocks, gone=(), sign=None, **changes):
-    """The page that comes next in a scope, with these blocks in it, signed by the hub."""
-    wire = Wire(box)
-    await finish(wire, await wire.begin())
-    since = {cursor.scope_id: cursor for cursor in cursors(box.db)}[scope_id]
-    page = FeedPage(
-        node_id=identity(box.db).node_id,
-        since=since,
-        cursor=msgspec.structs.replace(since, xid=since.xid + 1),
-        rows=blocks,
-        gone=list(gone),
-        more=False,
-    )
-    body = encode(msgspec.structs.replace(page, **changes))
-    return SignedFeed(body=body, signature=(sign or staff.hub.key.sign)(feed_message(body)))
-
-
-def row_of(table, me, **given):
-    """A row as the hub would send it; columns may be added."""
-    usual = {
-        "id": uuid7(NOW_MS).bytes,
-        "org_id": me.school_id.bytes,
-        "kind": "create_person",
-        "state": "active",
-        "version": 1,
-        "owner_epoch": 0,
-        "owner_node_id": me.hub_id.bytes,
-        "deleted_at_ms": None,
-    }
-    filled = {"id": bytes(16), "int": 1, "text": "words", "blob": bytes(32)}
-    named = {column.name: filled[column.type] for column in TABLE[table].columns}
-    return named | {name: usual[name] for name in usual if name in named} | given
-
-
-def block_of(table, *named):
-    return pack(Rows(table, tuple(named[0]), [tuple(each.values()) for each in named]))
-
-
-async def take(box, page):
-    return (await Wire(box).begin()).take_page(page, now_ms=NOW_MS)
-
-
-async def test_a_table_of_a_later_release_is_parked_and_replayed(box, staff):
-    me = identity(box.db)
-    badge = {"id": uuid7(NOW_MS).bytes, "owner_node_id": me.hub_id.bytes, "name": "Star"}
-    words = row_of("announcement", me)
-    blocks = [block_of("badge", badge), block_of("announcement", words)]
-    page = await a_page(box, staff, me.school_id, blocks)
-    assert await take(box, page) == 2
-    assert titles(box) == ["words"]
-    assert box.db.tuples(PARKED) == [("badge",)]
-    # The next release calls it something it has a table for.
-    known = row_of("announcement", me, id=badge["id"], title="replayed")
-    box.write("UPDATE sync_parked SET tbl = 'announcement', image = ?1", encode(known))
-    assert next_fetch(Downstream(box.db, await Wire(box).hello())) is None
-    assert titles(box) == ["replayed", "words"]
-    assert box.db.tuples(PARKED) == []
-
-
-@pytest.mark.parametrize(
-    ("table", "given", "lands"),
-    [
-        ("announcement", {"colour": "red"}, True),  # a column of a later release
-        ("command", {"kind": "teleport"}, False),  # a kind of a later release
-        ("announcement", {"title": ""}, False),  # refused by a CHECK
-        ("announcement", {"from_at_ms": "soon"}, False),  # refused by its type
-    ],
-)
-async def test_a_row_without_a_place_is_parked_and_holds_up_nothing(
-    box, staff, table, given, lands
-):
-    me = identity(box.db)
-    odd = row_of(table, me, **given)
-    good = row_of("setting", me)
-    page = await a_page(box, staff, me.school_id, [block_of(table, odd), block_of("setting", good)])
-    assert await take(box, page) == 2
-    assert box.db.value("SELECT count(*) FROM setting") == 1
-    assert box.db.value(f"SELECT count(*) FROM {table}") == lands
-    assert box.db.tuples(PARKED) == [(table,)]
-    gone = Gone(t=table, pk=odd["id"])
-    page = await a_page(box, staff, me.school_id, [], [gone, Gone(t="badge", pk=bytes(16))])
-    assert await take(box, page) == 0
-    assert box.db.value(f"SELECT count(*) FROM {table}") == 0
-    assert box.db.tuples(PARKED) == []
-
-
-async def test_a_column_an_older_hub_does_not_know_keeps_its_value(box, staff):
-    me = identity(box.db)
-    row_id = await staff.announce(me.school_id, "First", until_at_ms=NOW_MS)
-    await box.agent.one_try()
-    named = row_of("announcement", me)
-    named = named | {"id": row_id.bytes, "title": "Second", "version": 2}
-    del named["until_at_ms"]
-    page = await a_page(box, staff, me.school_id, [block_of("announcement", named)])
-    await take(box, page)
-    found = box.db.tuples("SELECT title, until_at_ms FROM announcement")
-    assert found == [("Second", NOW_MS)]
-
-
-@pytest.mark.parametrize(
-    ("table", "claims"),
-    [
-        ("person", {"org_id": UUID(int=99).bytes}),  # another school's
-        ("org_unit", {"id": UUID(int=99).bytes}),
-        ("person", {"owner_node_id": UUID(int=98).bytes}),  # not the hub's
-        ("person", {"id": b"short"}),
-        ("progress_fact", {}),  # facts are written by schools
-        ("grade", {}),
-    ],
-)
-async def test_a_page_with_a_row_no_hub_of_ours_writes_is_refused_whole(box, staff, table, claims):
-    me = identity(box.db)
-    bad = row_of(table, me, **claims)
-    good = row_of("setting", me)
-    page = await a_page(box, staff, me.school_id, [block_of("setting", good), block_of(table, bad)])
-    before = cursors(box.db)
-    with pytest.raises(HubUntrusted):
-        await take(box, page)
-    assert (box.db.value("SELECT count(*) FROM setting"), cursors(box.db)) == (0, before)
-
-
-async def test_a_page_that_is_not_the_hub_s_word_to_this_box_is_refused(box, staff):
-    me = identity(box.db)
-    good = [block_of("setting", row_of("setting", me))]
-    other = UUID(int=97)
-    foreign = msgspec.structs.replace(cursors(box.db)[0], scope_id=other)
-    broken = msgspec.structs.replace(good[0], c=[])
-    for page in (
-        await a_page(box, staff, me.school_id, good, sign=lambda _: bytes(64)),
-        await a_page(box, staff, me.school_id, good, node_id=other),
-        await a_page(box, staff, me.school_id, good, since=foreign, cursor=foreign),
-        await a_page(box, staff, me.school_id, [broken]),
-        SignedFeed(body=b"\xc1", signature=staff.hub.key.sign(feed_message(b"\xc1"))),
-    ):
-        with pytest.raises(HubUntrusted):
-            await take(box, page)
-    assert box.db.value("SELECT count(*) FROM setting") == 0
-
-
-async def test_a_page_cannot_take_a_row_from_the_school_without_a_number_of_its_own(box, staff):
-    me = identity(box.db)
-    thief = row_of("person", me, id=box.cast.noor.bytes)
-    page = await a_page(box, staff, me.school_id, [block_of("person", thief)])
-    await take(box, page)
-    assert box.db.value(NAME_OF, (box.cast.noor,)) == "نور الهدى"
-    gone = Gone(t="person", pk=box.cast.noor.bytes)
-    await take(box, await a_page(box, staff, me.school_id, [], [gone]))
-    assert box.db.value(NAME_OF, (box.cast.noor,)) == "نور الهدى"
 
 
 async def test_a_hub_rolled_back_between_hello_and_page_is_asked_again(box, staff, as_role):
