@@ -65,7 +65,7 @@ def _move(tx: Transaction, district: Actor, wanted: MovePerson, *, now_ms: int) 
     if is_member(tx, wanted.from_class_id, wanted.person_id):
         remove_member(tx, district, wanted.from_class_id, wanted.person_id, now_ms=now_ms)
     elif not is_member(tx, wanted.to_class_id, wanted.person_id):
-        raise OrderRefused(f"the pupil is not in class {wanted.from_class_id}")
+        raise OrderRefused("the pupil is not in the class to leave")
     add_member(tx, wanted.to_class_id, wanted.person_id, now_ms=now_ms)
 
 

@@ -167,7 +167,7 @@ def test_a_pupil_of_neither_class_is_not_moved(school, order, answer, told):
     command = order("move_person", wanted, person_id=school.jomo)
     answer()
     assert told(command)[0] == "refused"
-    assert "not in class" in told(command)[1]
+    assert "not in the class to leave" in told(command)[1]
 
 
 def test_a_name_of_somebody_else_is_refused(school, order, answer, told):
