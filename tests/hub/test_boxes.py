@@ -1,0 +1,131 @@
+"""A lost box is closed: nobody lets it in, and what it has signed waits for somebody to look."""
+
+from uuid import UUID
+
+import pytest
+
+from sync.protocol import SegmentAnswer, decode
+from tests.hub.cast import Box, facts, rows, values
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+REASON = "Stolen from the bus."
+ASIDE = "SELECT reason, count(*) FROM sync_quarantine WHERE school_id = $1 GROUP BY reason"
+FACTS = "SELECT count(*) FROM progress_fact WHERE school_id = $1"
+RAWS = "SELECT count(*) FROM sync_inbox WHERE school_id = $1 AND raw IS NOT NULL"
+
+
+@pytest.fixture
+async def hub(as_role):
+    return await as_role("postgres")
+
+
+@pytest.fixture
+async def box(district):
+    return await district.school()
+
+
+def path_of(box, rest=""):
+    return f"/api/v1/schools/{box.school_id}/boxes{rest}"
+
+
+async def revoke(district, box, **changes):
+    path = path_of(box, f"/{box.node_id}/revocation")
+    return await district.client.post(path, json={"reason": REASON} | changes)
+
+
+def refusal(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_a_closed_box_gets_no_token_and_no_hello(district, box):
+    answer = await revoke(district, box)
+    assert answer.status_code == 200, answer.text
+    assert refusal(await box.hello_answer()) == (403, "node-revoked")
+    assert refusal(await box.prove(await box.challenge())) == (403, "node-revoked")
+    for path in ("/sync/v1/digests", f"/sync/v1/pull?epoch={box.epoch}&cursor=0"):
+        assert refusal(await box.client.get(path, headers=box.headers)) == (403, "node-revoked")
+
+
+async def test_what_a_closed_box_still_brings_is_kept_and_waits(district, box, hub):
+    await box.send(facts(1))
+    await revoke(district, box)
+    sealed = box.seal(facts(3))
+    answer = await box.put(sealed)
+    assert answer.status_code == 200, answer.text
+    assert decode(answer.content, SegmentAnswer).has_exceptions
+    assert await hub.fetch(ASIDE, box.school_id) == [("node-revoked", 3)]
+    assert (await hub.fetchval(FACTS, box.school_id), await hub.fetchval(RAWS, box.school_id)) == (
+        1,
+        2,
+    )
+    assert (await box.put(sealed, n=2)).status_code == 200  # again: nothing is kept twice
+    assert await hub.fetch(ASIDE, box.school_id) == [("node-revoked", 3)]
+
+
+async def test_the_district_releases_what_it_finds_sound(district, box, hub):
+    await revoke(district, box)
+    await box.put(box.seal(facts(3)))
+    path = f"/api/v1/schools/{box.school_id}/aside/replay"
+    choice = {"tbl": "progress_fact", "reason": "node-revoked"}
+    answer = await district.client.post(path, json=choice)
+    assert answer.status_code == 200, answer.text
+    assert await hub.fetchval(FACTS, box.school_id) == 3
+    open_rows = "SELECT count(*) FROM sync_quarantine WHERE resolved_at_ms IS NULL"
+    assert await hub.fetchval(open_rows) == 0
+
+
+async def test_a_forgotten_person_is_not_released_with_the_rest(district, box, hub):
+    amina = UUID(int=0xA1)
+    person = values("person", box.school_id, id=amina.bytes, display_name="Amina Otieno")
+    await box.send(rows("person", person))
+    wish = {"person_id": str(amina), "name": "Amina Otieno", "reason": "A parent asked."}
+    await revoke(district, box)
+    await box.put(box.seal(facts(2, person_id=amina.bytes), facts(1)))
+    answer = await district.client.post(f"/api/v1/schools/{box.school_id}/erasures", json=wish)
+    assert answer.status_code == 201, answer.text
+    assert await hub.fetch(ASIDE, box.school_id) == [("node-revoked", 1)]
+    path = f"/api/v1/schools/{box.school_id}/aside/replay"
+    choice = {"tbl": "progress_fact", "reason": "node-revoked"}
+    assert (await district.client.post(path, json=choice)).json()["merged"] == 1
+    assert await hub.fetchval(FACTS, box.school_id) == 1
+
+
+async def test_the_boards_of_a_school_are_listed_with_what_became_of_them(district, box):
+    other = Box(district.client)
+    await other.enrol(
+        await district.token(mode="replace", school_id=str(box.school_id)),
+        mode="replace",
+        school_id=None,
+    )
+    await revoke(district, box)
+    await revoke(district, box, reason="A second reason changes nothing.")
+    boards = (await district.client.get(path_of(box))).json()
+    assert [board["state"] for board in boards] == ["active", "revoked"]
+    assert boards[1]["revoked_reason"] == REASON
+    assert boards[1]["revoked_by"] == "Fatuma Noor"
+    page = (await district.client.get(f"/schools/{box.school_id}/boxes")).text
+    assert REASON in page
+    assert page.count("Close this box") == 1
+
+
+async def test_the_page_closes_a_box(district, box):
+    path = f"/schools/{box.school_id}/boxes"
+    answer = await district.client.post(f"{path}/{box.node_id}/revocation", data={"reason": REASON})
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert refusal(await box.hello_answer()) == (403, "node-revoked")
+
+
+async def test_a_box_is_closed_by_its_district_alone(district, box):
+    other = await district.school("Riverside School")
+    foreign = path_of(other, f"/{box.node_id}/revocation")
+    for path, body, status in (
+        (foreign, {"reason": REASON}, 404),
+        (path_of(box, f"/{UUID(int=9)}/revocation"), {"reason": REASON}, 404),
+        (path_of(Box(district.client), f"/{box.node_id}/revocation"), {"reason": REASON}, 404),
+        (path_of(box, f"/{box.node_id}/revocation"), {"reason": ""}, 400),
+    ):
+        assert (await district.client.post(path, json=body)).status_code == status, path
+    district.client.cookies.clear()
+    assert (await revoke(district, box)).status_code == 401
+    assert (await box.hello_answer()).status_code == 200
