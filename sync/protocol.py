@@ -10,6 +10,8 @@ segment looks like inside: sync/core/segment.py.
     POST /sync/v1/node-key    NewKeyRequest     -> NewKeyAnswer (no token: two signatures)
     POST /sync/v1/hello       HelloRequest      -> Hello signed by the hub (SignedHello)
     PUT  /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}   .seg -> SegmentAnswer
+    GET  /sync/v1/streams/…/segments/{n}/start                    -> UploadStart
+    PATCH /sync/v1/streams/…/segments/{n}?offset=                 the rest -> SegmentAnswer
     GET  /sync/v1/pull?epoch=&cursor=&limit=                      -> PullPage
     GET  /sync/v1/feed?scope_id=&incarnation=&system=&timeline=&xid=&no=&limit=  -> SignedFeed
     GET  /sync/v1/time?nonce=                                     -> SignedTime (no token)
@@ -306,6 +308,17 @@ class SegmentAnswer(Struct, frozen=True, kw_only=True):
     incarnation: UUID
     receipt: SignedReceipt
     has_exceptions: bool = False
+
+
+class UploadStart(Struct, frozen=True, kw_only=True):
+    """How much of a segment that was cut on its way is still here, and its SHA-256.
+
+    A node whose own first `offset` bytes have that hash sends the rest by PATCH; every other
+    node, and one whose PATCH is refused, sends all of it by PUT.
+    """
+
+    offset: Count
+    sha256: Hash
 
 
 class ChainBroken(Struct, frozen=True, kw_only=True):

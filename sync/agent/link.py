@@ -6,6 +6,7 @@ in silence.
 """
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
@@ -33,6 +34,7 @@ from sync.protocol import (
     SignedHello,
     Token,
     TokenRequest,
+    UploadStart,
     decode,
     encode,
     new_key_message,
@@ -48,6 +50,8 @@ PIECE_BYTES: Final = 8 << 10  # a body is handed over in pieces: each has SILENC
 ANSWER_BYTES_MAX: Final = 16 << 20
 RETRY_AFTER_S: Final = 30.0  # where a busy hub does not say
 RETRY_AFTER_S_MAX: Final = 3_600.0
+RESUMED_BYTES_MIN: Final = 8 << 10  # asking costs as much as sending less than this again
+UPLOAD_GONE: Final = "upload-gone"
 PASS_SHARE: Final = 0.9  # of a token's life; a slow segment must still arrive with it
 BUSY: Final = frozenset({429, 503})
 OUT_OF_DATE: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED
@@ -86,7 +90,7 @@ def open_client(
 
 async def enrol(client: httpx.AsyncClient, request: EnrolRequest) -> EnrolAnswer:
     """Redeem a token. Safe to repeat with the same key."""
-    answer = await _ask(client, "POST", "/sync/v1/enrol", encode(request))
+    answer = await ask(client, "POST", "/sync/v1/enrol", encode(request))
     return _read(answer, EnrolAnswer)
 
 
@@ -96,7 +100,7 @@ async def change_key(
     """Let the hub know this box by another key. Safe to repeat with the same new one."""
     assert me.hub_id is not None
     asked = encode(ChallengeRequest(node_id=me.node_id))
-    given = _read(await _ask(client, "POST", "/sync/v1/challenge", asked), Challenge)
+    given = _read(await ask(client, "POST", "/sync/v1/challenge", asked), Challenge)
     public = new.verify_key.encode()
     words = new_key_message(me.hub_id, me.node_id, public, given.challenge)
     request = NewKeyRequest(
@@ -106,15 +110,16 @@ async def change_key(
         old_signature=old.sign(words).signature,
         new_signature=new.sign(words).signature,
     )
-    answer = await _ask(client, "POST", "/sync/v1/node-key", encode(request))
+    answer = await ask(client, "POST", "/sync/v1/node-key", encode(request))
     return _read(answer, NewKeyAnswer)
 
 
 class Pass(Struct):
-    """The bearer token; it outlives a conversation, so that an idle hello is one request."""
+    """What outlives a conversation: the bearer token, and which segment was cut on its way."""
 
     token: str = ""
     until_s: float = 0.0
+    cut_path: str = ""
 
 
 class Link:
@@ -145,8 +150,34 @@ class Link:
             f"/sync/v1/streams/{request.node_id}/{request.epoch}"
             f"/{request.lane}/segments/{request.n}"
         )
-        answer = await self._call("PUT", path, request.payload, SEGMENT_CONTENT_TYPE)
+        start = await self._start(path, request.payload)
+        if len(request.payload) >= RESUMED_BYTES_MIN:
+            self._held.cut_path = path
+        answer = await self._put(path, request.payload, start)
+        self._held.cut_path = ""
         return _read(answer, SegmentAnswer)
+
+    async def _put(self, path: str, payload: bytes, start: int) -> bytes:
+        """Send what the hub does not have yet; all of it when the hub has forgotten."""
+        if start:
+            rest = f"{path}?offset={start}"
+            try:
+                return await self._call("PATCH", rest, payload[start:], SEGMENT_CONTENT_TYPE)
+            except Refused as error:
+                if error.reason != UPLOAD_GONE:
+                    raise
+        return await self._call("PUT", path, payload, SEGMENT_CONTENT_TYPE)
+
+    async def _start(self, path: str, payload: bytes) -> int:
+        """Ask how much arrived of a segment that was cut; 0 for any other."""
+        if self._held.cut_path != path:
+            return 0
+        try:
+            found = _read(await self._call("GET", f"{path}/start", b""), UploadStart)
+        except Refused:
+            return 0  # a hub of an earlier release
+        is_ours = hashlib.sha256(payload[: found.offset]).digest() == found.sha256
+        return found.offset if is_ours and found.offset < len(payload) else 0
 
     async def fetch(self, request: Fetch) -> PullPage:
         """Get a page."""
@@ -167,7 +198,7 @@ class Link:
         for is_last in (False, True):
             headers = {"authorization": f"Bearer {await self._signed_in()}"}
             try:
-                return await _ask(self._client, method, path, body, content_type, headers)
+                return await ask(self._client, method, path, body, content_type, headers)
             except Refused as error:
                 if error.http_status != httpx.codes.UNAUTHORIZED or is_last:
                     raise
@@ -179,20 +210,20 @@ class Link:
             return self._held.token
         assert self._me.hub_id is not None
         asked = encode(ChallengeRequest(node_id=self._me.node_id))
-        given = _read(await _ask(self._client, "POST", "/sync/v1/challenge", asked), Challenge)
+        given = _read(await ask(self._client, "POST", "/sync/v1/challenge", asked), Challenge)
         words = sign_in_message(self._me.hub_id, given.challenge)
         proof = TokenRequest(
             node_id=self._me.node_id,
             challenge=given.challenge,
             signature=self._key.sign(words).signature,
         )
-        token = _read(await _ask(self._client, "POST", "/sync/v1/token", encode(proof)), Token)
+        token = _read(await ask(self._client, "POST", "/sync/v1/token", encode(proof)), Token)
         self._held.token = token.token
         self._held.until_s = self._monotonic() + token.expires_in_s * PASS_SHARE
         return token.token
 
 
-async def _ask(
+async def ask(
     client: httpx.AsyncClient,
     method: str,
     path: str,

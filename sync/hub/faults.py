@@ -11,6 +11,7 @@ NodeUnknown, NodeRevoked     who sends is not, or no longer, one of this distric
 BadSignature                 the words are not signed by the key they should be
 CorruptSegment               damaged on the way, or sealed wrongly
 ChainBroken                  a segment that does not continue what is here
+UploadGone                   the first part of a segment whose rest was sent is not here
 WrongSchool                  a segment that is not from the box that brings it
 StickTrouble                 a stick that is not there, closed, full or damaged
 WrongClaimCode               not what the hub's console shows
@@ -121,6 +122,14 @@ class BadSignature(Forbidden):
     code = "bad-signature"
     title = "The signature is wrong"
     hint = "Enrol the box again if its key has changed."
+
+
+class UploadGone(Conflict):
+    """Cut segments are kept in memory, for a while. The box sends all of it again."""
+
+    code = "upload-gone"
+    title = "The first part of this segment is no longer here"
+    hint = "Send the whole segment."
 
 
 class WrongSchool(Forbidden):

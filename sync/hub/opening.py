@@ -12,6 +12,7 @@ from sync.hub.database import open_pools, scoped
 from sync.hub.erasure.commands import erase_again
 from sync.hub.identity import require_identity
 from sync.hub.intake.gate import Gate
+from sync.hub.intake.uploads import Uploads
 from sync.hub.keys import load_key
 from sync.hub.migrate import require_schema
 from sync.hub.running import Hub
@@ -41,6 +42,7 @@ async def open_hub(settings: HubSettings, clock: Clock) -> AsyncIterator[Hub]:
             key=key,
             hub_id=who.hub_id,
             gate=Gate(settings.ingest_at_once),
+            uploads=Uploads(),
             hasher=stack.enter_context(closing(PasswordHasher())),
             guesses=GuessLimit(),
             app_version=APP_VERSION,

@@ -123,6 +123,8 @@ POLICY: Final[dict[str, Who]] = {
     "POST /sync/v1/node-key": "anonymous",  # two signatures are
     "POST /sync/v1/hello": "node",
     "PUT /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}": "node",
+    "PATCH /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}": "node",
+    "GET /sync/v1/streams/{node_id}/{epoch}/{lane}/segments/{n}/start": "node",
     "GET /sync/v1/pull": "node",
     "GET /sync/v1/feed": "node",
     "GET /sync/v1/time": "anonymous",  # signed, and no secret

@@ -9,6 +9,7 @@ from appliance.access.passwords import PasswordHasher
 from appliance.clock import Clock
 from sync.hub.database import Pools
 from sync.hub.intake.gate import Gate
+from sync.hub.intake.uploads import Uploads
 from sync.hub.keys import HubKey
 from sync.hub.settings import HubSettings
 
@@ -22,6 +23,7 @@ class Hub(Struct, frozen=True, kw_only=True):
     key: HubKey
     hub_id: UUID
     gate: Gate
+    uploads: Uploads
     hasher: PasswordHasher
     guesses: GuessLimit
     app_version: str

@@ -31,6 +31,7 @@ from demo.compare import compare
 from demo.ledger import Ledger
 from demo.link import CALM, Link, Weather
 from demo.people import WORDS
+from demo.processes import ProcessDied
 from sync.agent.keys import make_node_key
 from sync.core.columns import Rows
 from sync.core.segment import open_body, read_segment
@@ -152,6 +153,8 @@ async def drained(board: Board, since_ms: int) -> bool:
     """Wait until the agent has brought everything."""
     deadline = time.monotonic() + DRAIN_S_MAX
     while not board.is_quiet(since_ms):
+        if not board.agent.is_running:
+            raise ProcessDied(f"the agent ended:\n{board.agent.tail()}")
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(LOOK_S)

@@ -4,13 +4,13 @@ from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, get, post, put
+from litestar import Request, Response, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from appliance.errors import Invalid
+from appliance.errors import Invalid, TooLarge
 from sync.hub.database import scoped, set_scope
-from sync.hub.faults import NodeUnknown
+from sync.hub.faults import NodeUnknown, WrongSchool
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import Address, accept_segment
 from sync.hub.intake.digests import (
@@ -123,9 +123,41 @@ async def put_segment(  # noqa: PLR0913, PLR0917 -- the address has four parts
     n: FromPath[int],
 ) -> Response[bytes]:
     """Take in one segment; the same one again gets the same answer."""
+    return await _take_in(request, hub, claim, Address(node_id, epoch, lane, n))
+
+
+@patch(
+    "/sync/v1/streams/{node_id:uuid}/{epoch:uuid}/{lane:int}/segments/{n:int}",
+    request_max_body_size=HUB_SEGMENT_BYTES_MAX,
+    status_code=200,
+)
+async def patch_segment(  # noqa: PLR0913, PLR0917 -- the address has four parts
+    request: Asked,
+    hub: NamedDependency[Hub],
+    claim: NamedDependency[NodeClaim],
+    node_id: FromPath[UUID],
+    epoch: FromPath[UUID],
+    lane: FromPath[int],
+    n: FromPath[int],
+    offset: Annotated[int, QueryParameter(ge=1, lt=HUB_SEGMENT_BYTES_MAX)],
+) -> Response[bytes]:
+    """Take in the rest of a segment whose first `offset` bytes have come before."""
+    return await _take_in(request, hub, claim, Address(node_id, epoch, lane, n), offset)
+
+
+@get("/sync/v1/streams/{node_id:uuid}/{epoch:uuid}/{lane:int}/segments/{n:int}/start")
+async def get_segment_start(
+    hub: NamedDependency[Hub],
+    claim: NamedDependency[NodeClaim],
+    node_id: FromPath[UUID],
+    epoch: FromPath[UUID],
+    lane: FromPath[int],
+    n: FromPath[int],
+) -> Response[bytes]:
+    """Say how much of a segment that was cut is here."""
     address = Address(node_id, epoch, lane, n)
-    with hub.gate.place():
-        return _answer(await accept_segment(hub, claim, address, await request.body()))
+    _require_own(claim, address)
+    return _answer(hub.uploads.start(address))
 
 
 @get("/sync/v1/pull")
@@ -191,12 +223,30 @@ ROUTES: Final = (
     post_node_key,
     post_hello,
     put_segment,
+    patch_segment,
+    get_segment_start,
     get_pull,
     get_time,
     get_digests,
     get_bucket,
     post_rows,
 )
+
+
+async def _take_in(
+    request: Asked, hub: Hub, claim: NodeClaim, address: Address, offset: int = 0
+) -> Response[bytes]:
+    _require_own(claim, address)
+    with hub.gate.place():
+        payload = await hub.uploads.take(address, request.stream(), offset=offset)
+        if len(payload) > HUB_SEGMENT_BYTES_MAX:
+            raise TooLarge(f"{len(payload)} bytes in all")
+        return _answer(await accept_segment(hub, claim, address, payload))
+
+
+def _require_own(claim: NodeClaim, address: Address) -> None:
+    if address.node_id != claim.node_id:
+        raise WrongSchool(f"node {claim.node_id} sends for {address.node_id}")
 
 
 async def _read(request: Asked, shape: type[T]) -> T:
