@@ -148,7 +148,9 @@ def claim_progress(db: Reader) -> ClaimProgress:
     state, known = claim_state(db), school(db)
     admins = school_admins(db) if state == "take-over" else []
     coming = db.row(OnItsWay, ON_ITS_WAY) if state == "pulling" else None
-    return ClaimProgress(state, known.name if known else None, admins, coming.changes if coming else 0)
+    return ClaimProgress(
+        state, known.name if known else None, admins, coming.changes if coming else 0
+    )
 
 
 def school_admins(db: Reader) -> list[NamedPerson]:

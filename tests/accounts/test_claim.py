@@ -1,6 +1,7 @@
 """The first person makes the box a school; nobody else, and nobody twice."""
 
 import stat
+from contextlib import closing
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from appliance.accounts.keys import (
     write_keys,
 )
 from appliance.accounts.queries import claim_state, identity
+from appliance.database.connection import open_connection
 from appliance.database.readers import Readers
 from appliance.server import refusal_in
 from tests.cast import NOW_MS, new_id
@@ -174,6 +176,24 @@ def test_the_school_that_came_back_is_taken_over_by_its_administrator(
         assert client.post("/api/v1/sessions", json=secret).status_code == 201
         again = client.post("/api/v1/claim/take-over", json=body | {"code": "WRONG"})
         assert again.json()["code"] == "already-claimed"
+
+
+def test_nobody_takes_over_half_a_school(start, settings, school_on_file, code):
+    settings.database.write_bytes(school_on_file[0].read_bytes())
+    school = school_on_file[1]
+    write_keys(settings.keys, new_keys(), new_recovery_code())
+    body = {"person_id": str(school.keeper), "sign_in_name": "fatou", "password": "baobab tree"}
+    with closing(open_connection(settings.database, role="writer")) as connection:
+        connection.execute("UPDATE sync_identity SET recovery_due = 1, self_cursor = 40")
+    with start() as client:
+        progress = client.get("/api/v1/claim").json()
+        assert (progress["state"], progress["changes_fetched"]) == ("pulling", 40)
+        assert progress["admins"] == []
+        assert "Nobody can sign in" in client.get("/claim", headers=PAGE).text
+        early = client.post("/api/v1/claim/take-over", json=body | {"code": code()})
+        assert (early.status_code, early.json()["code"]) == (409, "school-on-its-way")
+        page = client.post("/claim/take-over", data=body | {"code": code()}, headers=PAGE)
+        assert (page.status_code, "Nobody can sign in" in page.text) == (409, True)
 
 
 def test_a_school_cannot_ask_to_be_another_one(write, db, school):

@@ -50,6 +50,10 @@ INSERT INTO grade (id, submission_id, person_id, seq, points_mp, comment, state,
                    graded_at_ms)
 VALUES (?1, ?2, ?3, 1, 5000, ?4, 'provisional', ?3, ?5)
 """
+PROPOSAL = """
+INSERT INTO proposal (id, kind, person_id, payload, by_person_id, at_ms)
+VALUES (?1, 'other', ?2, ?3, ?2, ?4)
+"""
 NEW_GROUP = """
 INSERT INTO class_group (id, org_id, name, version, updated_at_ms)
 VALUES (?1, ?2, ?3, 1, ?4)
@@ -85,19 +89,17 @@ class Board:
         self.school: SmallSchool | None = None
 
     def make_school(self) -> None:
-        """Claim it: keys, and one class with a task; every value of it is written down."""
+        """Claim it: a key, and one class with a task; every value of it is written down."""
         make_node_key(self.data_dir / "keys")
         self.school = make_small_school(self.database, PUPILS)
         with closing(open_connection(self.database, role="writer")) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            admin, now_ms = new_id(), system_clock()
-            tx = Transaction(connection)
-            tx.run(ADMIN, (admin, self.school.school_id, now_ms))
-            tx.run(ROLE, (new_id(), admin, "school_admin", self.school.school_id, now_ms))
-            for pupil in self.school.pupils:
-                where = (self.school.school_id, now_ms)
-                tx.run(ROLE, (new_id(), pupil.person_id, "learner", *where))
+            add_roles(Transaction(connection), self.school)
             connection.execute("COMMIT")
+        self.note_school()
+
+    def note_school(self) -> None:
+        """Write down the values that are there from the beginning."""
         with closing(AgentDatabase(self.database)) as db:
             for pk, name, _ in db.tuples(GROUPS):
                 self.book.writes[str(name)] = Write(str(name), bytes(pk), None, is_deleted=False)
@@ -174,6 +176,17 @@ class Board:
         tx.run(CHANGE_GROUP, (bytes(pk), name, now_ms if gone else None, now_ms))
         note.writes[name] = Write(name, bytes(pk), str(before), is_deleted=gone)
 
+    def propose(self, writes: int) -> None:
+        """Write what boxes of 0.1.0 had no table for."""
+        assert self.school is not None
+        with closing(open_connection(self.database, role="writer")) as connection:
+            for _ in range(writes):
+                pk, person = new_id(), self.school.pupils[0].person_id
+                connection.execute("BEGIN IMMEDIATE")
+                Transaction(connection).run(PROPOSAL, (pk, person, pk.hex, system_clock()))
+                connection.execute("COMMIT")
+                self.book.facts[pk.bytes] = ("proposal", pk.hex)
+
     def is_quiet(self, since_ms: int) -> bool:
         """Whether the hub has answered since, nothing waits, and nothing is owed."""
         with closing(AgentDatabase(self.database)) as db:
@@ -184,6 +197,15 @@ class Board:
         """End the agent and start it again: it says hello at once."""
         self.agent.stop()
         self.agent.start()
+
+
+def add_roles(tx: Transaction, school: SmallSchool) -> None:
+    """An administrator, and that the pupils are pupils."""
+    admin, now_ms = new_id(), system_clock()
+    tx.run(ADMIN, (admin, school.school_id, now_ms))
+    tx.run(ROLE, (new_id(), admin, "school_admin", school.school_id, now_ms))
+    for pupil in school.pupils:
+        tx.run(ROLE, (new_id(), pupil.person_id, "learner", school.school_id, now_ms))
 
 
 WORKS: Final = (Board.report, Board.report, Board.hand_in, Board.open_group, Board.change_group)

@@ -18,7 +18,15 @@ from demo.compare import select_sql, side
 from sync.registry import TABLE, TABLES
 
 GROUPS = TABLE["class_group"].number
-FACTS = ("progress_fact", "submission_revision", "grade")
+# What makes a fact this fact and no other.
+SAID_BY = {
+    "progress_fact": "percent",
+    "submission_revision": "body",
+    "grade": "comment",
+    "proposal": "payload",
+}
+TABLES_THERE = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
+TABLES_HERE = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
 
 class Write(Struct, frozen=True):
@@ -134,7 +142,10 @@ def _judge_values(book: Lineage, there: Held, aside: set[str], found: Found) -> 
 async def held_by_hub(hub: Any, school_id: UUID) -> Held:
     """Read the hub as a superuser whom row security hides nothing from."""
     held = Held({}, {}, set(), {})
+    known = {row["relname"] for row in await hub.fetch(TABLES_THERE)}
     for table in TABLES:
+        if table.name not in known:  # a hub of an earlier release
+            continue
         records = await hub.fetch(f"{select_sql(table)} WHERE school_id = $1", school_id)
         _take(held, table, [[_plain(cell) for cell in record] for record in records])
     images = await hub.fetch(
@@ -148,8 +159,10 @@ def held_by_board(path: Path) -> Held:
     """Read a board's file."""
     held = Held({}, {}, set(), {})
     with closing(AgentDatabase(path)) as db, db.snapshot():
+        known = {row[0] for row in db.tuples(TABLES_HERE)}
         for table in TABLES:
-            _take(held, table, db.tuples(select_sql(table)))
+            if table.name in known:
+                _take(held, table, db.tuples(select_sql(table)))
         images = db.tuples("SELECT image FROM sync_conflict WHERE tbl = ?1", (GROUPS,))
     held.aside = {msgspec.msgpack.decode(row[0])["name"] for row in images}
     return held
@@ -159,17 +172,12 @@ def _take(held: Held, table: Any, rows: Any) -> None:
     half = side(table, rows)
     held.digests[table.name] = (half.rows, half.digest)
     names = [column.name for column in table.columns]
-    if table.name in FACTS:
-        held.facts |= {bytes(row[0]): said_by(table.name, names, row) for row in rows}
+    if table.name in SAID_BY:
+        said = names.index(SAID_BY[table.name])
+        held.facts |= {bytes(row[0]): (table.name, row[said]) for row in rows}
     if table.name == "class_group":
         place, gone = names.index("name"), names.index("deleted_at_ms")
         held.groups |= {bytes(row[0]): (row[place], row[gone] is None) for row in rows}
-
-
-def said_by(table: str, names: list[str], row: Any) -> tuple[str, Any]:
-    """What makes a fact this fact and no other."""
-    column = {"progress_fact": "percent", "submission_revision": "body", "grade": "comment"}[table]
-    return table, row[names.index(column)]
 
 
 def _plain(value: Any) -> Any:
