@@ -36,6 +36,7 @@ class Image(Struct, frozen=True):
     version: int
     row_hash: bytes
     src_epoch: bytes
+    holder: bytes | None = None  # a second epoch that sent this same image: it holds it too
 
     @property
     def order(self) -> tuple[int, int, bytes]:
@@ -111,8 +112,13 @@ def judge(current: Image | None, incoming: Image) -> Outcome:
 
 
 def is_concurrent(current: Image, incoming: Image) -> bool:
-    """Say whether neither image may be taken for the other's past."""
-    return current.src_epoch != incoming.src_epoch or current.order[:2] == incoming.order[:2]
+    """Say whether neither image may be taken for the other's past.
+
+    An epoch writes on top of what it holds: what it wrote itself, or what it was seen to hold
+    when it sent the same again. So the first edit of each row after a restore is no conflict.
+    """
+    holds = incoming.src_epoch in {current.src_epoch, current.holder}
+    return not holds or current.order[:2] == incoming.order[:2]
 
 
 def bucket_of(row_id: bytes) -> int:

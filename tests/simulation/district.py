@@ -6,7 +6,7 @@ stand where PostgreSQL's tables do.
 
 from collections import Counter
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from sync.hub.intake.merging import Tally
 from sync.hub.intake.staging import sort_rows
@@ -96,6 +96,9 @@ class School(Struct):
         if outcome in CONFLICTS:
             loser = held if outcome is Outcome.DISPLACED else Held(whole, incoming, 0)
             self.keep(key, loser)
+        if outcome is Outcome.DUPLICATE and epoch.bytes != held.image.src_epoch:
+            image = structs.replace(held.image, holder=epoch.bytes)
+            self.rows[key] = Held(held.values, image, held.change_no)
         if outcome in BECOMES_CURRENT:
             self.put(key, whole, incoming, epoch)
             self.effects[key] += outcome is Outcome.INSERTED

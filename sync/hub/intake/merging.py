@@ -263,6 +263,8 @@ async def _judge_all(connection: Link, merging: Merging, batch: Batch, sql: Stat
         await connection.execute(REFEED, merging.school_id, batch.table.number, ids)
     if judged["later"]:
         await connection.execute(sql.update, *merging.scope, merging.now_ms)
+    if judged["duplicate"] and not batch.table.is_fact:
+        await connection.execute(sql.note_holder, *merging.scope)
     return Tally(
         inserted=inserted,
         updated=judged["updated"],

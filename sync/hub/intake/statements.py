@@ -43,6 +43,7 @@ class Statements(Struct, frozen=True, kw_only=True):
     outranked: str
     update: str
     keep_whole: str
+    note_holder: str
     settle: str
 
 
@@ -67,6 +68,7 @@ def statements(table_name: str, names: tuple[str, ...], *, is_whole: bool = Fals
         outranked=_outranked(table, names, "s.image" if is_whole else "NULL::bytea"),
         update=_update(table, names),
         keep_whole=_keep_whole(table),
+        note_holder=_note_holder(table),
         settle=_settle(table),
     )
 
@@ -166,6 +168,24 @@ SELECT $1, {table.number}, s.id, s.row_hash, $2, s.image
 """  # noqa: S608 -- names from the registry
 
 
+def _note_holder(table: Table) -> str:
+    """Note that another epoch holds the current image: it sent the same again (merge.Image)."""
+    return f"""
+INSERT INTO sync_holder (school_id, tbl, pk, epoch, row_hash)
+SELECT $1, {table.number}, t.id, $2, t.row_hash
+  FROM stage_{table.name} AS s
+  JOIN {table.name} AS t
+    ON t.school_id = $1
+   AND t.id        = s.id
+ WHERE t.change_no <= $3
+   AND t.src_epoch <> $2
+   AND {_order(table, "s")} = {_order(table, "t")}
+    ON CONFLICT (school_id, tbl, pk) DO UPDATE
+   SET epoch    = excluded.epoch,
+       row_hash = excluded.row_hash
+"""  # noqa: S608 -- names from the registry
+
+
 def _settle(table: Table) -> str:
     """A row that has been merged answers for an earlier image of its own lineage.
 
@@ -196,7 +216,14 @@ def _concurrent(table: Table) -> str:
     """
     if table.is_fact:
         return "$2::uuid IS NOT NULL"
-    return "(t.src_epoch <> $2 OR (s.owner_epoch, s.version) = (t.owner_epoch, t.version))"
+    return f"""(t.src_epoch <> $2 AND NOT EXISTS (SELECT 1
+                                                    FROM sync_holder AS h
+                                                   WHERE h.school_id = $1
+                                                     AND h.tbl       = {table.number}
+                                                     AND h.pk        = t.id
+                                                     AND h.epoch     = $2
+                                                     AND h.row_hash  = t.row_hash)
+                OR (s.owner_epoch, s.version) = (t.owner_epoch, t.version))"""  # noqa: S608 -- names from the registry
 
 
 def _of(alias: str, names: tuple[str, ...]) -> str:
