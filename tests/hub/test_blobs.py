@@ -1,0 +1,226 @@
+"""Files beside the rows: after them, piece by piece, and back again when a board is lost."""
+
+import hashlib
+import os
+
+import httpx
+import pytest
+
+from appliance.attachments.queries import files_of
+from appliance.submissions.commands import hand_in
+from appliance.submissions.models import HandIn, Stamp
+from sync.agent.blobs import Blobs, drop_unnamed, named_files
+from sync.agent.line import QUIET_S
+from sync.agent.link import Link, Pass, open_client
+from sync.agent.status import status
+from sync.agent.store import identity
+from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobState, decode, encode
+from tests.cast import NOW_MS, new_id
+from tests.hub.cast import facts, rows, values
+from tests.hub.test_real_agent import box, edge_template, new_box
+
+__all__ = ["box", "edge_template", "new_box"]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+PHOTO = os.urandom(2 * BLOB_CHUNK_BYTES_MAX + 1_000)  # three pieces
+ADD_FILE = (
+    "INSERT INTO attachment (id, submission_revision_id, person_id, name, mime, size_bytes,"
+    " sha256, saved_at_ms) VALUES (?1, ?2, ?3, 'picha.jpg', 'image/jpeg', ?4, ?5, ?6)"
+)
+
+
+class Cut(httpx.AsyncBaseTransport):
+    """A link that breaks at every piece of a file but the first few."""
+
+    def __init__(self, inner, pieces):
+        self.inner = inner
+        self.left = pieces
+
+    async def handle_async_request(self, request):
+        if request.url.path.startswith("/sync/v1/blobs"):
+            self.left -= 1
+            if self.left < 0:
+                raise httpx.ConnectError("cut")
+        return await self.inner.handle_async_request(request)
+
+
+def cut_after(box, pieces):
+    inner = box.transport
+    box.transport = Cut(inner, pieces)
+    box.close()
+    box.open()
+    return inner
+
+
+def mended(box, inner):
+    box.transport = inner
+    box.close()
+    box.open()
+
+
+@pytest.fixture
+def photo(box):
+    """Amina's work with a photo, on the box; the ids of both."""
+    revision_id, school = new_id(), box.cast
+    digest = hashlib.sha256(PHOTO).digest()
+    with box.db.changing() as tx:
+        work = HandIn(assessment_id=school.village, body="With a photo.")
+        receipt = hand_in(
+            tx, school.amina, revision_id, work, submission_id=new_id(), stamp=Stamp(NOW_MS, 3)
+        )
+        tx.run(ADD_FILE, (new_id(), revision_id, school.amina, len(PHOTO), digest, NOW_MS))
+    box.settings.blobs.mkdir(exist_ok=True)
+    path = box.settings.blobs / digest.hex()
+    path.write_bytes(PHOTO)
+    return receipt.submission_id, path
+
+
+def level(box, submission_id):
+    (file,) = files_of(box.db, submission_id, box.cast.amina)
+    return file.custody_level
+
+
+def hub_file(settings, box, path):
+    return settings.data / "blobs" / str(identity(box.db).school_id) / path.name
+
+
+async def test_a_file_is_at_the_district_once_its_content_was_hashed_there(box, photo, settings):
+    submission_id, path = photo
+    assert level(box, submission_id) == "box"
+    assert await box.agent.one_try() == QUIET_S, status(box.db)
+    assert level(box, submission_id) == "district"
+    assert hub_file(settings, box, path).read_bytes() == PHOTO
+
+
+async def test_a_cut_costs_a_piece_and_never_the_row(box, photo, settings):
+    submission_id, path = photo
+    inner = cut_after(box, 2)  # the question, one piece
+    await box.agent.one_try()
+    assert level(box, submission_id) == "box"
+    assert status(box.db).waiting == 0  # the work itself is there
+    assert hub_file(settings, box, path).stat().st_size == BLOB_CHUNK_BYTES_MAX
+    mended(box, inner)
+    box.transport = inner
+    await box.agent.one_try()
+    assert level(box, submission_id) == "district"
+
+
+async def test_a_new_board_gets_the_file_back_in_pieces(box, photo, new_box, district):
+    _, path = photo
+    await box.agent.one_try()
+    board = new_box("replacement")
+    token = await district.token(mode="replace", school_id=str(identity(box.db).school_id))
+    inner = cut_after(board, 2)
+    board.wish(token)
+    await board.agent.one_try()
+    there = board.settings.blobs / path.name
+    assert not there.exists()
+    mended(board, inner)
+    await board.agent.one_try()
+    assert there.read_bytes() == PHOTO
+
+
+async def test_a_hub_that_was_rolled_back_is_asked_again(box, photo, as_role):
+    submission_id, _ = photo
+    await box.agent.one_try()
+    hub = await as_role("postgres")
+    await hub.execute("DELETE FROM sync_blob")
+    await hub.execute("UPDATE hub_identity SET incarnation = gen_random_uuid()")
+    for _ in range(2):
+        await box.agent.one_try()
+    assert await hub.fetchval("SELECT count(*) FROM sync_blob WHERE whole_at_ms > 0") == 1
+    assert level(box, submission_id) == "district"
+
+
+async def test_files_wait_while_rows_do(box, photo, as_role):
+    me = identity(box.db)
+    async with open_client("http://hub.test", box.transport) as client:
+        link = Link(client, me, box.key, Pass(), lambda: 0.0)
+        waiting = Blobs(box.db, link, box.settings.blobs, box.watch, lambda: True)
+        assert await waiting.run() == 0
+    assert await (await as_role("postgres")).fetchval("SELECT count(*) FROM sync_blob") == 0
+
+
+async def test_a_file_that_nobody_names_any_more_goes(box, photo):
+    _, path = photo
+    before = named_files(box.db)
+    assert drop_unnamed(box.db, box.settings.blobs, before) == 0
+    with box.db.changing() as tx:
+        tx.run("UPDATE sync_identity SET applying = 1")
+        tx.run("DELETE FROM attachment")
+        tx.run("UPDATE sync_identity SET applying = 0")
+    assert drop_unnamed(box.db, box.settings.blobs, before) == 1
+    assert not path.exists()
+
+
+# What a box may say to the hub, by hand.
+
+
+@pytest.fixture
+async def school(district):
+    """A box whose work names one file of ten bytes."""
+    school = await district.school()
+    digest = hashlib.sha256(b"0123456789").digest()
+    await school.send(rows("attachment", values("attachment", sha256=digest, size_bytes=10)))
+    school.digest = digest
+    return school
+
+
+def chunk(sha256, data=b"", offset=0, digest=None):
+    digest = hashlib.sha256(data).digest() if digest is None else digest
+    return BlobChunk(sha256=sha256, offset=offset, data=data, digest=digest)
+
+
+async def say(school, message):
+    answer = await school.post("/sync/v1/blobs", message)
+    assert answer.status_code == 200, answer.text
+    return decode(answer.content, BlobState)
+
+
+async def test_pieces_are_taken_in_order_and_counted_once(school):
+    assert (await say(school, chunk(school.digest))).have_bytes == 0
+    for _ in range(2):  # repeated
+        assert (await say(school, chunk(school.digest, b"01234"))).have_bytes == 5
+    assert (await say(school, chunk(school.digest, b"89", offset=8))).have_bytes == 5  # too early
+    state = await say(school, chunk(school.digest, b"56789", offset=5))
+    assert (state.have_bytes, state.is_whole) == (10, True)
+    assert (await say(school, chunk(school.digest, b"01234"))).is_whole  # late
+
+
+async def test_wrong_content_begins_from_the_beginning(school):
+    state = await say(school, chunk(school.digest, b"0123456780"))
+    assert (state.have_bytes, state.is_whole) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (lambda box: chunk(box.digest, b"01234", digest=bytes(32)), 400),
+        (lambda box: chunk(box.digest, b"0123456789A"), 400),
+        (lambda box: chunk(bytes(32), b"01234"), 404),
+    ],
+    ids=["damaged", "longer than its row says", "named by no work"],
+)
+async def test_a_piece_that_does_not_fit_is_refused(school, message, status):
+    answer = await school.post("/sync/v1/blobs", message(school))
+    assert answer.status_code == status, answer.text
+
+
+async def test_a_school_sees_its_own_files_only(school, district):
+    await say(school, chunk(school.digest, b"0123456789"))
+    path = f"/sync/v1/blobs/{school.digest.hex()}?offset=0"
+    assert (await school.client.get(path, headers=school.headers)).status_code == 200
+    other = await district.school("Desert School")
+    await other.send(facts(1))
+    assert (await other.client.get(path, headers=other.headers)).status_code == 404
+    assert (await other.post("/sync/v1/blobs", chunk(school.digest))).status_code == 404
+    assert (await other.client.get(path)).status_code == 401
+    bad = "/sync/v1/blobs/not-hexadecimal?offset=0"
+    assert (await school.client.get(bad, headers=school.headers)).status_code == 400
+
+
+async def test_a_body_larger_than_a_piece_is_refused_unread(school):
+    large = encode({"sha256": school.digest, "offset": 0, "data": bytes(BLOB_CHUNK_BYTES_MAX * 2)})
+    answer = await school.client.post("/sync/v1/blobs", content=large, headers=school.headers)
+    assert answer.status_code == 413
