@@ -52,7 +52,7 @@ class OrderListed(Struct, frozen=True):
 
     id: UUID
     kind: str
-    person_name: str | None
+    about: str | None
     issued_at_ms: int
     expires_at_ms: int | None
     state: str

@@ -81,17 +81,30 @@ SELECT s.key, s.value, s.updated_at_ms
  LIMIT ?1
 """
 
+# What an order is about stands in its payload, which may be anything at all.
 ORDERS: Final[LiteralString] = """
-SELECT c.id, c.kind, p.display_name AS person_name, c.issued_at_ms, c.expires_at_ms,
-       coalesce(r.state, 'pending') AS state, r.reason, r.at_ms
-  FROM command AS c
+WITH asked AS (
+    SELECT c.id, c.kind, c.person_id, c.issued_at_ms, c.expires_at_ms,
+           CASE WHEN json_valid(c.payload) THEN c.payload ELSE '{}' END AS said
+      FROM command AS c
+     WHERE c.deleted_at_ms IS NULL
+     ORDER BY c.issued_at_ms DESC, c.id
+     LIMIT ?1
+)
+SELECT c.id, c.kind, coalesce(p.display_name, a.title, k.title) AS about, c.issued_at_ms,
+       c.expires_at_ms, coalesce(r.state, 'pending') AS state, r.reason, r.at_ms
+  FROM asked AS c
   LEFT JOIN command_result AS r
     ON r.command_id = c.id
   LEFT JOIN person AS p
     ON p.id = c.person_id
- WHERE c.deleted_at_ms IS NULL
+  LEFT JOIN assessment AS a
+    ON a.id = unhex(replace(c.said ->> '$.assessment_id', '-', ''))
+  LEFT JOIN course_version AS v
+    ON v.id = unhex(replace(c.said ->> '$.course_version_id', '-', ''))
+  LEFT JOIN course AS k
+    ON k.id = v.course_id
  ORDER BY c.issued_at_ms DESC, c.id
- LIMIT ?1
 """
 
 PINS_NEEDED: Final[LiteralString] = """

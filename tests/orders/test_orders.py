@@ -320,12 +320,20 @@ def test_the_watch_notices_what_another_process_wrote(
 def test_what_the_district_asked_and_set_is_there_to_read(db, school, order, answer, down):
     order("reset_pin", {"person_id": school.amina}, person_id=school.amina)
     answer()
-    order("reset_pin", {"person_id": new_id()}, expires_at_ms=NOW_MS + 1, issued_at_ms=NOW_MS + 1)
+    for after_ms, (kind, payload) in enumerate(
+        (
+            ("reset_pin", "no JSON"),
+            ("set_due_date", {"assessment_id": school.river, "due_at_ms": None}),
+        ),
+        start=1,
+    ):
+        order(kind, payload, issued_at_ms=NOW_MS + after_ms)
     district, key = new_id(), "report.weekday"
     down("setting", org_id=district, key=key, value='"mon"')
     down("setting", org_id=school.school_id, key=key, value='"fri"')
     found = from_district(db)
-    assert [(each.person_name, each.state) for each in found.orders] == [
+    assert [(each.about, each.state) for each in found.orders] == [
+        ("The river", "pending"),
         (None, "pending"),
         ("Amina Otieno", "applied"),
     ]
