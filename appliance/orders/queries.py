@@ -91,20 +91,21 @@ WITH asked AS (
      ORDER BY c.issued_at_ms DESC, c.id
      LIMIT ?1
 )
-SELECT c.id, c.kind, coalesce(p.display_name, a.title, k.title) AS about, c.issued_at_ms,
-       c.expires_at_ms, coalesce(r.state, 'pending') AS state, r.reason, r.at_ms
-  FROM asked AS c
+SELECT asked.id, asked.kind, coalesce(p.display_name, a.title, k.title) AS about,
+       asked.issued_at_ms, asked.expires_at_ms, coalesce(r.state, 'pending') AS state, r.reason,
+       r.at_ms
+  FROM asked
   LEFT JOIN command_result AS r
-    ON r.command_id = c.id
+    ON r.command_id = asked.id
   LEFT JOIN person AS p
-    ON p.id = c.person_id
+    ON p.id = asked.person_id
   LEFT JOIN assessment AS a
-    ON a.id = unhex(replace(c.said ->> '$.assessment_id', '-', ''))
+    ON a.id = unhex(replace(asked.said ->> '$.assessment_id', '-', ''))
   LEFT JOIN course_version AS v
-    ON v.id = unhex(replace(c.said ->> '$.course_version_id', '-', ''))
+    ON v.id = unhex(replace(asked.said ->> '$.course_version_id', '-', ''))
   LEFT JOIN course AS k
     ON k.id = v.course_id
- ORDER BY c.issued_at_ms DESC, c.id
+ ORDER BY asked.issued_at_ms DESC, asked.id
 """
 
 PINS_NEEDED: Final[LiteralString] = """
