@@ -108,8 +108,8 @@ class Line:
         return True
 
     def _has_urgent(self, me: Identity) -> bool:
-        lane = store.lane_views(self._db, me.epoch, rank_max=0)[0]
-        return lane.has_waiting or lane.received_n < lane.cur_n
+        lanes = store.lane_views(self._db, me.epoch, rank_max=0)
+        return any(lane.has_waiting or lane.received_n < lane.cur_n for lane in lanes[:1])
 
     def _is_long_unused(self) -> bool:
         return self._monotonic() - self._used_s >= METERED_QUIET_S
