@@ -55,6 +55,21 @@ drill-powercut: setup  ## cut the power N=1000 times over the real writer
 drill-kill9: setup  ## kill the serving process N=50 times under load
 	$(BIN)/python -m tests.drills.kill9 $(or $(N),50)
 
+drill-hub-rollback: setup  ## put the hub's database back to a backup, N=150 writes a lesson
+	$(BIN)/python -m tests.drills.hub_rollback $(or $(N),150)
+
+drill-failover: setup  ## promote a lagging replica while boxes push, N=150 writes a lesson
+	$(BIN)/python -m tests.drills.failover $(or $(N),150)
+
+drill-clone: setup  ## run one card image in two boards, N=120 writes a week
+	$(BIN)/python -m tests.drills.clone $(or $(N),120)
+
+drill-box-replace: setup  ## lose a board, replace it, find it again, N=150 writes a lesson
+	$(BIN)/python -m tests.drills.box_replace $(or $(N),150)
+
+drill-skew: setup  ## the real 0.1.0 against this release, both ways, N=100 writes a lesson
+	$(BIN)/python -m tests.drills.skew $(or $(N),100)
+
 drill-sneakernet: setup  ## N=12 weeks of sticks, lost, late, repeated and damaged
 	$(BIN)/python -m tests.drills.sneakernet $(or $(N),12)
 
@@ -97,4 +112,5 @@ clean:  ## remove what was built; `make setup` brings it back
 	touch $@
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
-  drill-powercut drill-kill9 drill-sneakernet simulate simulate-mutants bench migration golden lock clean
+  drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
+  drill-skew drill-sneakernet simulate simulate-mutants bench migration golden lock clean

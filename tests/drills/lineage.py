@@ -109,13 +109,14 @@ async def judge(book: Lineage, hub: Any, school_id: UUID, boards: list[Path]) ->
             for table, digest in there.digests.items()
             if here.digests.get(table, digest) != digest
         ]
-        _judge_facts(book, here, found, path.parent.name)
-    _judge_facts(book, there, found, "hub")
-    _judge_values(book, there, aside, found)
+        judge_facts(book, here, found, path.parent.name)
+    judge_facts(book, there, found, "hub")
+    judge_values(book, there, aside, found)
     return found
 
 
-def _judge_facts(book: Lineage, held: Held, found: Found, where: str) -> None:
+def judge_facts(book: Lineage, held: Held, found: Found, where: str) -> None:
+    """Every fact is there, once, and says what was written."""
     found.lost += [f"{where}: fact {pk.hex()}" for pk in book.facts if pk not in held.facts]
     found.duplicated += [
         f"{where}: fact {pk.hex()}"
@@ -127,7 +128,8 @@ def _judge_facts(book: Lineage, held: Held, found: Found, where: str) -> None:
         found.duplicated.append(f"{where}: one text under two ids")
 
 
-def _judge_values(book: Lineage, there: Held, aside: set[str], found: Found) -> None:
+def judge_values(book: Lineage, there: Held, aside: set[str], found: Found) -> None:
+    """What nobody wrote over is current or kept beside; what is current is nobody's history."""
     leaves = book.leaves()
     current = {name for name, _ in there.groups.values()}
     found.lost += [f"value {name}" for name in leaves if name not in current | aside]
