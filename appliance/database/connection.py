@@ -5,6 +5,7 @@ silently did not take effect is a durability bug found months later.
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID
@@ -60,7 +61,19 @@ def open_connection(
         connection.pragma(name, value)  # one statement a call (T5)
     connection.pragma("secure_delete", "fast")
     _assert_pragmas(connection, role, mmap_size_bytes)
+    if role in {"writer", "agent"}:
+        _make_durable(connection)
     return connection
+
+
+def _make_durable(connection: apsw.Connection) -> None:
+    """Sync what is found, before anyone is told of it or anything leaves the box.
+
+    Killed between writing a commit and syncing it, a process leaves a commit that only the
+    system's cache holds; opening the file makes it true, and the next power cut undoes it.
+    """
+    with suppress(apsw.BusyError):  # whoever checkpoints right now syncs first
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def _lay_out_new_file(connection: apsw.Connection) -> None:

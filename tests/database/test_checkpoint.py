@@ -55,8 +55,8 @@ def test_another_checkpoint_under_way_is_no_error(path, caplog):
 def test_a_failing_medium_puts_checkpoints_off(path, caplog):
     disk = PowerLossDisk("checkpoint-fails", Random(1))
     with closing(open_connection(path, role="writer")) as plain:
-        plain.execute(FILL)
         side = Checkpointer(path, limits=WalLimits(), mmap_size_bytes=0, vfs=disk.name)
+        plain.execute(FILL)
         disk.cut()
         side._copy()
         assert not restart_wal(side._connection)

@@ -7,7 +7,8 @@ import apsw
 from appliance.errors import DarasaError
 from tests.simulation.actions import BOARDS_MAX
 from tests.simulation.board import Board
-from tests.simulation.network import Lost, late_arrives
+from tests.simulation.network import Lost, late_arrives, old_page_arrives
+from tests.simulation.orders import district_dawdles, district_writes
 from tests.simulation.sticks import bring_receipts, export_stick, import_stick
 
 OPERATIONS_MAX = 25
@@ -185,6 +186,10 @@ ACTS = {
         *(back_up, restore, clone, swap_cards, trim),
         *(roll_hub_back, back_hub_up, hub_to_backup, promote_replica, hub_crashes, revoke_key),
         *(export_stick, import_stick, bring_receipts),
+        *(district_writes, district_dawdles, old_page_arrives),
     )
 }
-QUIET = {"work", "talk", "late_arrives", "back_up", "back_hub_up", "jump_clock"}
+QUIET = {
+    *("work", "talk", "late_arrives", "back_up", "back_hub_up", "jump_clock"),
+    *("district_writes", "district_dawdles", "old_page_arrives"),
+}

@@ -85,6 +85,9 @@ MIXES: Final = {
         import_stick=4,
         bring_receipts=4,
         revoke_key=1,
+        district_writes=6,
+        district_dawdles=2,
+        old_page_arrives=2,
     ),
     "network": mix(network=0.6),
     "clock": mix(jump_clock=20),
@@ -108,6 +111,17 @@ MIXES: Final = {
         export_stick=8, import_stick=8, bring_receipts=8, restore=4, back_up=4, roll_hub_back=4
     ),
     "revoked key": mix(revoke_key=6, restore=3, back_up=3),
+    "the way down": mix(district_writes=15, district_dawdles=5, old_page_arrives=5),
+    "the way down, hub rollback": mix(
+        district_writes=12,
+        district_dawdles=4,
+        roll_hub_back=5,
+        promote_replica=2,
+        old_page_arrives=3,
+    ),
+    "the way down, restore and clone": mix(
+        district_writes=12, restore=5, back_up=4, clone=3, old_page_arrives=3, trim=5
+    ),
     "everything, lying disk": mix(
         power_fails=8,
         restore=5,

@@ -18,6 +18,7 @@ from nacl.signing import SigningKey
 from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
+from sync.agent.downstream import Downstream
 from sync.agent.enrolment import JOIN
 from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Session
@@ -148,6 +149,19 @@ class Board:
             epoch=lambda: UUID(bytes=dice.randbytes(16)), nonce=lambda: dice.randbytes(16)
         )
         self.session = Session(self.db, self.key, chance)
+        self.reading = self._agreed = None
+
+    def next_request(self, now_ms):
+        """Up first, then down, as the agent does."""
+        request = self.session.next_request(stamp(now_ms), SIZE_MAX)
+        if request is not None:
+            return request
+        if self.session.agreed is None:
+            return None
+        if self._agreed is not self.session.agreed:
+            self._agreed = self.session.agreed
+            self.reading = Downstream(self.db, self._agreed)
+        return self.reading.next_request(now_ms=now_ms)
 
     def _changed(self, update):
         """SQLite's own word about every changed row, whatever the triggers say (I16)."""

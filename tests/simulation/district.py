@@ -52,6 +52,8 @@ class School(Struct):
     applied: Counter = field(default_factory=Counter)  # (node, epoch, lane, n) -> how often (I3)
     effects: Counter = field(default_factory=Counter)  # (table, id) -> how often it was new (I3)
     change_no: int = 0
+    feed: dict = {}  # (table, id) -> place of its last change
+    written: list = []  # hub-owned rows that this transaction has touched
 
     def copy(self):
         return School(
@@ -65,13 +67,14 @@ class School(Struct):
             self.applied.copy(),
             self.effects.copy(),
             self.change_no,
+            dict(self.feed),
         )
 
-    def merge(self, header, tables):
+    def merge(self, header, tables, issued=0):
         """Every row becomes current, goes beside, or is put aside with a reason."""
         tally = Tally()
         for block in tables:
-            found = sort_rows(block, header.school_id)
+            found = sort_rows(block, header.school_id, issued)
             for refused in found.refused:
                 self.put_aside(refused.table_name, refused.values, refused.reason, header.epoch)
                 tally.quarantined += 1
@@ -106,6 +109,9 @@ class School(Struct):
         return COUNTED[outcome]
 
     def put(self, key, values, image, epoch):
+        held = self.rows.get(key)
+        if held is not None and not TABLE[key[0]].is_fact and held.values[-3] is not None:
+            self.written.append(key)
         self.change_no += 1
         self.rows[key] = Held(values, image, self.change_no)
         self.heads[epoch] = self.change_no

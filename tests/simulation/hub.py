@@ -8,7 +8,7 @@ import contextlib
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey
 
@@ -40,6 +40,7 @@ from sync.protocol import (
 from sync.registry import TABLE
 from tests.simulation.board import digests_of
 from tests.simulation.district import School, names
+from tests.simulation.outlet import scope_states
 
 COMMITS_KEPT = 60
 
@@ -62,10 +63,14 @@ class State(Struct, frozen=True):
     incarnation: UUID
     timeline: int
     schools: dict
+    xid: int
+    feed_no: int
+    generation: int
+    owner_counter: int
 
     def copy(self):
         schools = {key: school.copy() for key, school in self.schools.items()}
-        return State(self.incarnation, self.timeline, schools)
+        return structs.replace(self, schools=schools)
 
 
 class Hub:
@@ -77,8 +82,11 @@ class Hub:
         self.public_key = self.key.verify_key.encode()
         self.hub_id = UUID(bytes=dice.randbytes(16))
         self.incarnation = self.new_incarnation()
+        self.district_id = UUID(bytes=dice.randbytes(16))
         self.timeline = 1
-        self.schools = {}
+        self.xid = self.feed_no = self.generation = self.owner_counter = 0
+        self.open_xid = None  # a transaction that is still running
+        self.schools = {self.district_id: School(self.district_id.bytes)}
         self.node_keys = {}
         self.revoked = set()
         self.now_ms = 0
@@ -91,6 +99,10 @@ class Hub:
 
     def new_incarnation(self):
         return UUID(bytes=self.dice.randbytes(16))
+
+    def change_incarnation(self):
+        self.incarnation = self.new_incarnation()
+        self.generation += 1
 
     def enrol(self, school_id, node_id, node_key):
         if school_id not in self.schools:
@@ -106,10 +118,42 @@ class Hub:
         """Nothing is answered before this; a crash goes back to the last one."""
         if self.crashes == "before":
             self.crash()
-        state = State(self.incarnation, self.timeline, self.schools).copy()
+        self._place_lines()
+        state = State(*(getattr(self, name) for name in State.__struct_fields__)).copy()
         self.journal = [*self.journal[-COMMITS_KEPT:], state]
         if self.crashes == "after":
             self.crash()
+
+    def _place_lines(self):
+        """What one transaction wrote stands in the feed under its number."""
+        self.xid += 1
+        for school in self.schools.values():
+            for key in school.written:
+                self.feed_no += 1
+                school.feed[key] = (self.xid, self.feed_no)
+            school.written.clear()
+
+    def commit_late(self):
+        """The transaction that was open ends: its lines get the old number."""
+        now, self.xid, self.open_xid = self.xid, self.open_xid - 1, None
+        try:
+            self.commit()
+        finally:
+            self.xid = max(now, self.xid)
+        self.journal[-1] = structs.replace(self.journal[-1], xid=self.xid)
+
+    def begin_long(self):
+        self.xid += 1
+        self.open_xid = self.xid
+
+    def next_owner_epoch(self):
+        self.owner_counter += 1
+        return self.issued
+
+    @property
+    def issued(self):
+        """The highest number of an ownership that this hub has given."""
+        return self.generation << 32 | self.owner_counter
 
     def crash(self):
         self.crashes = None
@@ -125,7 +169,7 @@ class Hub:
         self._become(state)
         self.rewinds += 1
         if is_noticed:
-            self.incarnation = self.new_incarnation()
+            self.change_incarnation()
         self.commit()
 
     def promote(self, commits):
@@ -137,8 +181,9 @@ class Hub:
 
     def _become(self, state):
         state = state.copy()
-        self.incarnation, self.timeline = state.incarnation, state.timeline
-        self.schools = state.schools
+        for name in State.__struct_fields__:
+            setattr(self, name, getattr(state, name))
+        self.open_xid = None
 
     # The protocol.
 
@@ -169,6 +214,7 @@ class Hub:
                 hub_time_ms=self.now_ms,
                 receipt=self._receipt(school, subject, positions[0]),
                 nonce=request.nonce,
+                scopes=scope_states(self, school_id, request.scopes),
             )
         )
         return SignedHello(body=body, signature=self.key.sign(hello_message(body)).signature)
@@ -205,7 +251,7 @@ class Hub:
 
     def accept(self, school, segment, tables):
         """One transaction: a crash leaves all of it or nothing."""
-        tally = school.merge(segment.header, tables)
+        tally = school.merge(segment.header, tables, self.issued)
         school.move(segment, tally)
         self.commit()
         return tally
@@ -216,7 +262,9 @@ class Hub:
         found = sorted(
             (held.change_no, key, held.values)
             for key, held in school.rows.items()
-            if held.change_no > cursor and held.image.src_epoch != epoch.bytes
+            if held.change_no > cursor
+            and held.image.src_epoch != epoch.bytes
+            and (TABLE[key[0]].is_fact or held.values[-3] is None)
         )
         page = found[:limit]
         blocks = [pack(Rows(name, names(TABLE[name]), [row])) for _, (name, _), row in page]
@@ -240,7 +288,7 @@ class Hub:
             raise AssertionError("a node holds a receipt nobody signed") from error
         here = school.log[receipt.no] if receipt.no < len(school.log) else None
         if was_rolled_back(receipt, self.incarnation, here):
-            self.incarnation = self.new_incarnation()
+            self.change_incarnation()
             self.commit()
 
     def _position(self, school, node_id, epoch, lane):
@@ -277,7 +325,9 @@ class Hub:
         return genesis(self.hub_id, node_id, UUID(bytes=epoch), lane)
 
     def digests(self, school_id, without=frozenset()):
-        return digests_of(self.schools[school_id].rows, without)
+        """Of everything a box of this school should have: its scopes and its own rows."""
+        rows = self.schools[self.district_id].rows | self.schools[school_id].rows
+        return digests_of(rows, without)
 
 
 def check_any_signature(segment, node_keys):

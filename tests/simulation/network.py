@@ -5,12 +5,16 @@ import contextlib
 import msgspec
 from msgspec import Struct
 
+from sync.agent.downstream import FetchPage
+from sync.agent.faults import HubUntrusted
 from sync.agent.session import Fetch, Greet, Send
 from sync.core.segment import SegmentRefused
 from sync.protocol import SignedHello, decode, encode
 from tests.simulation.hub import Broken, Crashed, Denied
+from tests.simulation.outlet import CursorUnknown, feed_page
 
 LATE_MAX = 12
+PAGES_MAX = 12
 
 
 class Lost(Exception):
@@ -41,6 +45,10 @@ def ask(world, node_id, request):
                 return world.hub.put(node_id, payload)
             case Fetch(epoch=epoch, cursor=cursor):
                 return world.hub.pull(node_id, epoch, cursor, world.dice.randint(1, 6))
+            case FetchPage(cursor=cursor):
+                page = feed_page(world.hub, node_id, cursor, world.dice.randint(1, 4))
+                world.pages = [*world.pages[-PAGES_MAX:], (node_id, page)]
+                return page
     except Crashed:
         raise Lost from None
     raise AssertionError(request)
@@ -108,8 +116,18 @@ def slow(world, board, request):
 def late_arrives(world):
     if world.late:
         late = world.late.pop(world.dice.randrange(len(world.late)))
-        with contextlib.suppress(Broken, Denied, SegmentRefused, Lost):
+        with contextlib.suppress(Broken, Denied, SegmentRefused, Lost, CursorUnknown):
             ask(world, late.node_id, late.request)
+
+
+def old_page_arrives(world):
+    """A page of the feed that its box has long given up waiting for."""
+    if world.pages:
+        node_id, page = world.dice.choice(world.pages)
+        for board in world.boards:
+            if board.node_id == node_id and board.reading is not None:
+                with contextlib.suppress(HubUntrusted):
+                    board.reading.take_page(page, now_ms=world.now_ms)
 
 
 def refuse(world, board, payload):

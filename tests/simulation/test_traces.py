@@ -7,6 +7,7 @@ import pytest
 from sync.agent.session import Worked
 from tests.simulation.ablations import debt_in_memory
 from tests.simulation.accidents import clone as clone_a_card
+from tests.simulation.accidents import toil
 from tests.simulation.actions import mix
 from tests.simulation.board import make_template
 from tests.simulation.world import World
@@ -306,3 +307,14 @@ def test_a_receipt_that_comes_late_moves_nothing_back(world, board):
     add(world, board, "third")
     world.settle()
     assert at_hub(world, board) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("operations", range(1, 14))
+def test_what_a_killed_process_left_unsynced_is_synced_before_it_counts(world, board, operations):
+    """The clock stands still, so noting the contact changes nothing and syncs nothing."""
+    add(world, board, "sealed, and perhaps not synced")
+    board.disk.cut_after(operations)
+    toil(world, board, works=0)
+    board.kill()
+    world.settle()  # asks at every segment that leaves whether it would survive (I5)
+    assert at_hub(world, board) == ["sealed, and perhaps not synced"]

@@ -13,6 +13,7 @@ from uuid import UUID
 import apsw
 from nacl.signing import SigningKey
 
+from sync.agent.downstream import FetchPage
 from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.retention import trim
 from sync.agent.session import Fetch, Greet, Send, Worked
@@ -21,12 +22,14 @@ from sync.hub.intake.staging import SCHOOL_COLUMN
 from sync.registry import TABLE
 from tests.simulation import invariants
 from tests.simulation.accidents import ACTS
-from tests.simulation.board import BORN_MS, FILE, SIZE_MAX, Board, stamp
+from tests.simulation.board import BORN_MS, FILE, Board
 from tests.simulation.district import names
 from tests.simulation.hub import Broken, Denied, Hub
 from tests.simulation.invariants import Violation
 from tests.simulation.network import Lost, carry
 from tests.simulation.oracle import Oracle
+from tests.simulation.orders import carry_out_orders, end_long_transaction
+from tests.simulation.outlet import CursorUnknown
 from tests.simulation.work import Work
 
 REQUESTS_AT_REST_MAX = 400  # far above what a world this small can need
@@ -48,7 +51,7 @@ class World:
         self.counts = Counter()
         self.hub = Hub(self.dice)
         self.hub.reads_receipts = mix.reads_receipts
-        self.late, self.sticks, self.receipts = [], [], []
+        self.late, self.sticks, self.receipts, self.pages = [], [], [], []
         self.boards = []
         self.first_images = {}
         self.seen = {}
@@ -138,7 +141,7 @@ class World:
         while isinstance(request := self.next_request(board), Worked):
             continue
         if request is None:
-            return False
+            return carry_out_orders(self, board)
         if isinstance(request, Send) and not self.mix.is_lying:
             invariants.i5_durable_before_it_leaves(board, request)
         try:
@@ -146,13 +149,15 @@ class World:
             self._take(board, request, answer)
         except Broken:
             board.session.forget()
+        except CursorUnknown:
+            board.reading.give_up()
         except (Lost, Denied, SegmentRefused, HubUntrusted, Refused):
             board.session.forget()
             raise Lost from None
         return True
 
     def next_request(self, board):
-        return board.session.next_request(stamp(self.now_ms), SIZE_MAX)
+        return board.next_request(self.now_ms)
 
     def _take(self, board, request, answer):
         board.touched.clear()
@@ -166,6 +171,8 @@ class World:
                     invariants.i15_backlog_falls(waiting, board.look().waiting)
             case Fetch():
                 board.session.take_page(answer, now_ms=self.now_ms)
+            case FetchPage():
+                board.reading.take_page(answer, now_ms=self.now_ms)
         self.check_captured(board)
 
     # What accidents need.
@@ -216,6 +223,7 @@ class World:
         self.dice.seed(0)
         for board in self.boards:
             board.disk.is_lying = False
+        end_long_transaction(self)
         for node_id in sorted(self.hub.revoked):
             self.readmit(node_id)
         for _ in range(ROUNDS_MAX):
@@ -246,6 +254,7 @@ class World:
             invariants.i8_poison_blocks_nothing(self, board)
             invariants.i10_all_agree(self, board)
             invariants.i15_nothing_waits(board)
+            invariants.i3_orders_are_carried_out_once(self, board)
         self.counts["conflicts"] += len(self.conflicts())
 
     def held(self):
@@ -255,6 +264,13 @@ class World:
             held |= {(*key, row.hash) for key, row in school.rows.items()}
             held |= set(school.conflicts) | set(school.aside)
         return held
+
+    @property
+    def has_doubles(self):
+        """Whether two states of one card have been at work."""
+        return self.mix.is_lying or any(
+            self.counts[name] for name in ("clone", "restore", "swap_cards", "restore_board")
+        )
 
     def conflicts(self):
         """Images put beside, on any side; a person can look at each."""

@@ -1,0 +1,92 @@
+"""What the district does to its schools, and how their boxes answer.
+
+Announcements, orders, and rows that change hands: taken from a school, and given back.
+"""
+
+from appliance.orders.queries import PENDING
+from tests.simulation.hub import Crashed
+from tests.simulation.outlet import give_back, put_row, take_ownership
+
+ORDERS_AT_ONCE = 100
+ANSWER = """
+INSERT INTO command_result (id, command_id, person_id, state, at_ms)
+VALUES (?1, ?2, NULL, 'applied', ?3)
+"""
+
+
+def district_writes(world):
+    act = world.dice.choice((announce, announce, order, take_over, take_over, return_one))
+    try:
+        act(world)
+        world.hub.commit()
+    except Crashed:
+        world.accident()
+
+
+def district_dawdles(world):
+    """A transaction of the district stays open: others overtake it, then it commits."""
+    if world.hub.open_xid is None:
+        world.hub.begin_long()
+    else:
+        end_long_transaction(world)
+
+
+def end_long_transaction(world):
+    if world.hub.open_xid is not None:
+        announce(world)
+        world.hub.commit_late()
+
+
+def announce(world):
+    """Something new, another word, or a word taken back; for one school or for all."""
+    hub = world.hub
+    scope_id = world.dice.choice((hub.district_id, world.any_board().school_id))
+    known = sorted(pk for name, pk in hub.schools[scope_id].rows if name == "announcement")
+    told = {"id": world.dice.randbytes(16), "org_id": scope_id.bytes}
+    told |= {"title": world.work._text(), "body": "", "from_at_ms": world.work._moment()}
+    if known and world.dice.random() < 0.5:
+        told["id"] = world.dice.choice(known)
+        told["deleted_at_ms"] = world.dice.choice((None, world.work._moment()))
+    put_row(hub, scope_id, "announcement", told)
+
+
+def order(world):
+    school_id = world.any_board().school_id
+    told = {"id": world.dice.randbytes(16), "org_id": school_id.bytes, "kind": "set_due_date"}
+    told |= {"payload": "{}", "by_person_id": bytes(16), "issued_at_ms": world.work._moment()}
+    put_row(world.hub, school_id, "command", told)
+
+
+def take_over(world):
+    move(world, take_ownership, is_hub_s=False)
+
+
+def return_one(world):
+    move(world, give_back, is_hub_s=True)
+
+
+def move(world, act, *, is_hub_s):
+    """A class changes hands; the hub's image is written over the one that was current."""
+    school_id = world.any_board().school_id
+    rows = world.hub.schools[school_id].rows
+    found = sorted(
+        key
+        for key, held in rows.items()
+        if key[0] == "class_group" and (held.values[-3] is not None) is is_hub_s
+    )
+    if found:
+        name, pk = world.dice.choice(found)
+        parent = (name, pk, rows[name, pk].hash)
+        key = act(world.hub, school_id, name, pk)
+        world.oracle.tried(key, parent)
+        world.oracle.acknowledged(key)
+
+
+def carry_out_orders(world, board):
+    """The box does what waits and answers, in one transaction each; whether it did anything."""
+    waiting = board.connection.execute(PENDING, (None, ORDERS_AT_ONCE)).fetchall()
+    for command_id, *_ in waiting:
+        pk = world.dice.randbytes(16)
+        args = (pk, command_id, world.work._moment())
+        world.work.commit(board, "command_result", pk, (ANSWER, args))
+    return bool(waiting)
