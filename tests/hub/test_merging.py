@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sync.merge import CONFLICTS, Outcome, image_of, judge
 from sync.protocol import SegmentAnswer, decode
@@ -58,6 +59,8 @@ class Model:
         if outcome in CONFLICTS:
             loser = self.current if outcome is Outcome.DISPLACED else incoming
             self.kept.add(loser.row_hash)
+        if outcome is Outcome.DUPLICATE and epoch != self.current.src_epoch:
+            self.current = structs.replace(self.current, holder=epoch)
         if outcome in {Outcome.INSERTED, Outcome.UPDATED, Outcome.DISPLACED}:
             self.current = incoming
         return COUNTED[outcome]

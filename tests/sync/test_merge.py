@@ -67,7 +67,7 @@ def test_no_meeting_lowers_the_current_image(current, incoming):
     assert (outcome in BECOMES_CURRENT) == (incoming.order > current.order)
 
 
-A, B = b"a" * 16, b"b" * 16
+A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 LOW, HIGH = bytes(32), b"\1" * 32
 
 
@@ -83,6 +83,12 @@ LOW, HIGH = bytes(32), b"\1" * 32
         (Image(0, 2, LOW, A), Image(0, 2, HIGH, A), Outcome.DISPLACED),
         (Image(0, 2, HIGH, A), Image(0, 2, LOW, A), Outcome.OUTRANKED),
         (Image(0, 9, HIGH, A), Image(1, 1, LOW, B), Outcome.DISPLACED),  # a hub's fencing number
+        # B sent the same again, so it wrote the next one on top of it; C never saw it.
+        (Image(0, 1, LOW, A, B), Image(0, 2, HIGH, B), Outcome.UPDATED),
+        (Image(0, 1, LOW, A, B), Image(0, 2, HIGH, A), Outcome.UPDATED),
+        (Image(0, 2, HIGH, A, B), Image(0, 1, LOW, B), Outcome.SUPERSEDED),
+        (Image(0, 1, LOW, A, B), Image(0, 2, HIGH, C), Outcome.DISPLACED),
+        (Image(0, 2, LOW, A, B), Image(0, 2, HIGH, B), Outcome.DISPLACED),
     ],
 )
 def test_outcomes(current, incoming, outcome):
