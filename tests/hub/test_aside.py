@@ -260,3 +260,24 @@ async def test_a_row_of_a_later_release_is_shown_too(box, api, district):
     shown = await page(district.client, f"/schools/{box.school_id}/aside/rows/{row['id']}")
     assert "yoga_class" in shown
     assert District.__name__ not in shown
+
+
+async def test_the_first_edit_after_a_restore_is_no_conflict_and_a_rival_still_is(box, api):
+    """The restored box sends everything again: it is seen to hold what it goes on from."""
+    pupil = values("person", id=box.pupil[0], display_name="Amina", org_id=box.school_id.bytes)
+    old_epoch = box.epoch, box.n, box.hash
+    box.begin_epoch()
+    await box.send(rows("person", box.pupil))
+    await box.send(rows("person", edited(pupil, 2, "Amina Otieno")))
+    assert (await api("GET", "conflicts"))["rows"] == []
+    box.epoch, box.n, box.hash = old_epoch  # the other board never saw that
+    await box.send(rows("person", edited(pupil, 3, "Amina O.")))
+    (conflict,) = (await api("GET", "conflicts"))["rows"]
+    assert conflict["pk"] == str(UUID(bytes=box.pupil[0]))
+
+
+def edited(row, version, name):
+    """The same person at a later version."""
+    names = [column.name for column in TABLE["person"].columns]
+    changes = {"version": version, "display_name": name}
+    return tuple(changes.get(name, cell) for name, cell in zip(names, row, strict=True))
