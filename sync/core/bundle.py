@@ -46,9 +46,9 @@ MANIFEST_MAGIC: Final = b"OSMF1"
 LOCK_BYTES: Final = 48  # the one-time key of who locked it, and the tag
 LOCKED_SEGMENT_BYTES_MAX: Final = len(LOCKED_MAGIC) + LOCK_BYTES + HUB_SEGMENT_BYTES_MAX
 MANIFEST_BYTES_MAX: Final = 64 << 10
-ANSWER_BYTES_MAX: Final = 16 << 20  # read whole into a board's memory
+ANSWER_BYTES_MAX: Final = 32 << 20  # read whole into a board's memory
 ANSWER_PAGES_BYTES_MAX: Final = 8 << 20  # what the hub puts into one; the rest comes next time
-ANSWER_FEED_BYTES_MAX: Final = 2 << 20  # of each scope
+ANSWER_FEED_BYTES_MAX: Final = 8 << 20  # of each scope
 
 SEGMENT_NAME: Final = re.compile(r"([1-9][0-9]{0,17})\.seg\.box")
 RECEIPT_NAME: Final = re.compile(r"receipt-(0|[1-9][0-9]{0,17})\.bin")

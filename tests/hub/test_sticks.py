@@ -1,6 +1,7 @@
 """Sticks at the hub: by the same way in as the net, in any order, twice, broken, from strangers."""
 
 import random
+import resource
 import shutil
 from uuid import UUID
 
@@ -16,8 +17,10 @@ from sync.agent.status import status
 from sync.agent.store import identity
 from sync.core.bundle import MANIFEST, lock, segment_place, stream_folder
 from sync.hub.database import scoped
+from sync.hub.faults import StickTrouble
 from sync.hub.intake import holding
 from sync.hub.outlet.authoring import put_row
+from sync.hub.sticks.command import import_folder
 from sync.hub.sticks.importing import boards_on, import_stream, words_of
 from sync.stick import Stick
 from tests.cast import a_school, new_id
@@ -280,7 +283,7 @@ async def test_a_damaged_file_is_named_and_the_next_stick_mends_it(box, courier)
     for number, content in enumerate(spoilt(files[1].read_bytes())):
         files[1].write_bytes(content)
         (came,) = await courier.deliver(folder)
-        assert came.aside[0].startswith("0/3.seg.box: ")
+        assert came.aside[0].startswith("left on the stick: 0/3.seg.box: ")
         assert came.waits == {"until segment 3 comes": 1}
         assert (came.taken, came.known) == ((1, 0) if number == 0 else (0, 1))
     box.bring_back(folder)
@@ -336,6 +339,56 @@ async def test_a_stranger_can_lock_for_the_hub_and_is_not_believed(box, courier,
     assert sum(came.taken for came in found) == 0
     assert len([each for came in found for each in came.aside if "seg.box" in each]) == 3
     assert await held(see) == []
+
+
+async def test_a_segment_in_another_folder_is_not_taken_for_another_box_s(box, courier):
+    box.rename("Amina")
+    folder = courier.new_stick()
+    box.export(folder)
+    me, elsewhere = identity(box.db), folder / segment_place(UUID(int=3), UUID(int=4), 0, 2)
+    elsewhere.parent.mkdir(parents=True)
+    shutil.move(folder / segment_place(me.node_id, me.epoch, 0, 2), elsewhere)
+    found = {came.node_id: came for came in await courier.deliver(folder)}
+    assert sum(came.taken for came in found.values()) == 0
+    assert "another box's folder" in found[UUID(int=3)].aside[1]
+    shutil.move(folder / stream_folder(me.node_id, me.epoch), elsewhere.parent / "moved")
+    manifest = elsewhere.parent.parent / MANIFEST
+    shutil.move(elsewhere.parent / "moved" / MANIFEST, manifest)
+    (came,) = await courier.deliver(folder)
+    assert "manifest.bin: it is about another box" in came.aside[0]
+
+
+async def test_an_answer_that_finds_no_room_costs_nothing_else(box, courier, small_files):
+    box.rename("Amina")
+    folder = courier.new_stick()
+    box.export(folder)
+    small_files(100)
+    (came,) = await courier.deliver(folder)
+    assert (came.taken, came.answer_no) == (1, None)
+    assert "could not be written: the stick is full" in came.aside[0]
+
+
+@pytest.fixture
+def small_files():
+    """As a full stick does, the kernel refuses the write."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_the_command_says_what_it_found(box, courier, settings, watch, tmp_path):
+    said = []
+    await import_folder(settings, courier.new_stick(), watch, said.append)
+    assert said.pop().startswith("There is nothing from a school in ")
+    with pytest.raises(StickTrouble, match="is the stick mounted"):
+        await import_folder(settings, tmp_path / "nowhere", watch, said.append)
+    box.rename("Amina")
+    folder = courier.new_stick()
+    box.export(folder)
+    await import_folder(settings, folder, watch, said.append)
+    assert said[0].endswith("1 segments came, 0 were there already")
+    box.bring_back(folder)
+    await agree(box)
 
 
 async def test_a_link_on_a_stick_leads_nowhere(box, courier, tmp_path):
@@ -422,6 +475,23 @@ async def test_a_restored_box_is_repaired_by_sticks_alone(box, courier):
     assert box.db.value(NAME_OF, (box.cast.jose,)) == "typed after the restore"
 
 
+async def test_two_boards_with_one_card_both_keep_their_weeks(box, new_box, courier):
+    """Neither has ever had a link; each is told by its own stick."""
+    twin = new_box("twin")
+    (twin.settings.keys / "node.key").write_bytes(box.key.encode())
+    twin.put_image(box.image())
+    twin.cast, twin.key = box.cast, box.key
+    box.rename("a week on the first board")
+    twin.write(RENAME, box.cast.jose, "a week on the second board")
+    for _ in range(5):  # told, repaired, sent, fetched by the other, sent again as its own
+        await courier.round(box)
+        await courier.round(twin)
+    await agree(box)
+    await agree(twin)
+    assert box.db.value(NAME_OF, (box.cast.jose,)) == "a week on the second board"
+    assert twin.db.value(NAME_OF, (box.cast.amina,)) == "a week on the first board"
+
+
 async def test_beside_a_running_agent_a_repair_waits(box, courier):
     backup = box.image()
     box.rename("told to the district")
@@ -498,4 +568,4 @@ async def test_what_is_said_names_the_school_and_what_waits(box, courier):
     assert said[1] == "  2 wait until segment 2 comes"
     assert said[-1].endswith("carry it back")
     came.aside = [str(number) for number in range(25)]
-    assert "left on the stick: 5 more" in " ".join(words_of(came))
+    assert "and 5 more like these" in " ".join(words_of(came))

@@ -41,6 +41,7 @@ from sync.hub.sticks.answering import write_answer
 from sync.protocol import StreamPosition
 from sync.stick import Stick, StickFailed
 
+OTHER_HISTORY: Final = "another history has this number here; the answer tells the box"
 ASIDE_NAMED_MAX: Final = 20  # a stick full of rubbish is described, not listed
 
 SCHOOL_NAME: Final[LiteralString] = """
@@ -100,8 +101,8 @@ async def import_stream(hub: Hub, stick: Stick, came: Came) -> Came:
     if asked is not None:
         try:
             came.answer_no = await write_answer(hub, stick, *asked)
-        except StickFailed as error:
-            came.aside.append(f"the answer could not be written: {error}")
+        except (StickFailed, DarasaError) as error:
+            came.aside.append(f"the answer could not be written: {_words(error)}")
     return came
 
 
@@ -139,7 +140,7 @@ async def _import_file(hub: Hub, stick: Stick, came: Came, lane: int, n: int) ->
         arrived = _open(hub, stick, came, place)
         await _take(hub, came, arrived)
     except (BundleCorrupt, SegmentRefused, DarasaError) as error:
-        came.aside.append(f"{lane}/{place.name}: {_words(error)}")
+        came.aside.append(f"left on the stick: {lane}/{place.name}: {_words(error)}")
 
 
 async def _take(hub: Hub, came: Came, arrived: Arrived) -> None:
@@ -175,7 +176,8 @@ async def _hold(hub: Hub, came: Came, arrived: Arrived, error: ChainBroken) -> N
     """Keep what is ahead of its turn; its signature has been verified."""
     header = arrived.segment.header
     if header.n <= error.received_n:
-        came.aside.append(f"{header.lane}/{header.n}: another history of the same number is here")
+        place = segment_place(came.node_id, came.epoch, header.lane, header.n)
+        came.aside.append(f"left on the stick: {header.lane}/{place.name}: {OTHER_HISTORY}")
         return
     async with scoped(hub.pools.ingest, school_id=header.school_id) as link:
         await lock_school(link, header.school_id)
@@ -211,9 +213,9 @@ def words_of(came: Came) -> list[str]:
     who = f"{came.school or 'unknown school'}, box {came.node_id}"
     lines = [f"{who}: {came.taken} segments came, {came.known} were there already"]
     lines += [f"  {count} wait {why}" for why, count in sorted(came.waits.items())]
-    lines += [f"  left on the stick: {what}" for what in came.aside[:ASIDE_NAMED_MAX]]
+    lines += [f"  {what}" for what in came.aside[:ASIDE_NAMED_MAX]]
     if len(came.aside) > ASIDE_NAMED_MAX:
-        lines.append(f"  left on the stick: {len(came.aside) - ASIDE_NAMED_MAX} more")
+        lines.append(f"  and {len(came.aside) - ASIDE_NAMED_MAX} more like these")
     if came.answer_no is not None:
         lines.append(f"  the answer {came.answer_no} is on the stick: carry it back")
     return lines
