@@ -176,6 +176,8 @@ async def _write(link: Link, writing: Writing, named: Named) -> int:
     table, version = writing.table, _version(named) + 1
     whole = named | {"version": version, "updated_at_ms": writing.now_ms}
     assert len(whole) == len(table.columns), f"{table.name} has no such column: {sorted(whole)}"
+    of = whole.get("org_id")
+    assert of in {None, writing.scope_id.bytes}, "a box refuses a row of another school"
     cells = [whole[column.name] for column in table.columns]
     wrapped = [
         UUID(bytes=cell) if column.type == "id" and isinstance(cell, bytes) else cell

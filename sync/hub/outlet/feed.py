@@ -58,14 +58,18 @@ SELECT f.tbl, f.pk, f.xid::text::bigint AS xid, f.no
  LIMIT $4
 """
 
-NEWEST_LINE: Final[LiteralString] = """
-SELECT f.xid::text::bigint AS xid, f.no
-  FROM sync_feed AS f
- WHERE f.school_id = $1
-   AND f.xid       < pg_snapshot_xmin(pg_current_snapshot())
- ORDER BY f.xid DESC, f.no DESC
- LIMIT 1
+NEWEST_LINES: Final[LiteralString] = """
+SELECT s.id AS scope_id, f.xid::text::bigint AS xid, f.no
+  FROM unnest($1::uuid[]) AS s (id)
+ CROSS JOIN LATERAL (SELECT l.xid, l.no
+                       FROM sync_feed AS l
+                      WHERE l.school_id = s.id
+                        AND l.xid       < pg_snapshot_xmin(pg_current_snapshot())
+                      ORDER BY l.xid DESC, l.no DESC
+                      LIMIT 1) AS f
 """
+
+NOWHERE: Final[Place] = (0, 0)  # before every line
 
 Cells = tuple[Cell, ...]
 Found = dict[str, dict[UUID, Cells]]
@@ -83,6 +87,7 @@ class Line(Struct, frozen=True):
 class Newest(Struct, frozen=True):
     """Where a scope's feed ends."""
 
+    scope_id: UUID
     xid: int
     no: int
 
@@ -195,18 +200,17 @@ async def scope_states(
     source = await source_of(link, who)
     await set_scope(link, school_id=school_id, district_id=who.district_id)
     cursors = {cursor.scope_id: cursor for cursor in told}
+    scopes = scopes_of(who, school_id)
+    ends = {
+        end.scope_id: (end.xid, end.no) for end in await rows(link, Newest, NEWEST_LINES, scopes)
+    }
     return [
         ScopeState(
             scope_id=scope_id,
-            state=judge_cursor(cursors.get(scope_id), source, await _newest(link, scope_id)),
+            state=judge_cursor(cursors.get(scope_id), source, ends.get(scope_id, NOWHERE)),
         )
-        for scope_id in scopes_of(who, school_id)
+        for scope_id in scopes
     ]
-
-
-async def _newest(link: Link, scope_id: UUID) -> Place:
-    found = await row(link, Newest, NEWEST_LINE, scope_id)
-    return (0, 0) if found is None else (found.xid, found.no)
 
 
 async def _within_bytes(link: Link, scope_id: UUID, lines: Sequence[Line]) -> Sequence[Line]:
