@@ -70,6 +70,9 @@ drill-box-replace: setup  ## lose a board, replace it, find it again, N=150 writ
 drill-skew: setup  ## the real 0.1.0 against this release, both ways, N=100 writes a lesson
 	$(BIN)/python -m tests.drills.skew $(or $(N),100)
 
+drill-link: setup  ## KBPS=64 LOSS=30 CUT=20: a slow link that breaks and is cut
+	$(BIN)/python -m tests.drills.link $(or $(KBPS),64) $(or $(LOSS),30) $(or $(CUT),20)
+
 drill-sneakernet: setup  ## N=12 weeks of sticks, lost, late, repeated and damaged
 	$(BIN)/python -m tests.drills.sneakernet $(or $(N),12)
 
@@ -78,6 +81,9 @@ simulate: setup  ## SEEDS=2000 seeded worlds through the sync core
 
 simulate-mutants: setup  ## break one line of the sync core at a time; the suite must notice
 	$(BIN)/python -m tests.simulation.mutants
+
+bench-sync: setup  ## measure the way to the district; results in bench/results
+	$(BIN)/python -m bench.sync
 
 bench: setup  ## measure against the budgets; results in bench/results
 	$(BIN)/python -m bench
@@ -113,4 +119,4 @@ clean:  ## remove what was built; `make setup` brings it back
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
-  drill-skew drill-sneakernet simulate simulate-mutants bench migration golden lock clean
+  drill-skew drill-link drill-sneakernet simulate simulate-mutants bench bench-sync migration golden lock clean

@@ -271,7 +271,10 @@ class Agent:
             session.forget()  # hello will say where both stand
             return
         except (Unreachable, HubBusy):
-            self._pace.lost()
+            if self._pass.start:
+                self._pace.heard()  # the hub keeps what arrives: the link works, little is lost
+            else:
+                self._pace.lost()
             raise
         header = read_segment(request.payload).header
         took_s = time.monotonic() - began

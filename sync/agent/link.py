@@ -120,6 +120,7 @@ class Pass(Struct):
     token: str = ""
     until_s: float = 0.0
     cut_path: str = ""
+    start: int = 0  # how much of it the hub had kept
 
 
 class Link:
@@ -150,7 +151,7 @@ class Link:
             f"/sync/v1/streams/{request.node_id}/{request.epoch}"
             f"/{request.lane}/segments/{request.n}"
         )
-        start = await self._start(path, request.payload)
+        start = self._held.start = await self._start(path, request.payload)
         if len(request.payload) >= RESUMED_BYTES_MIN:
             self._held.cut_path = path
         answer = await self._put(path, request.payload, start)
