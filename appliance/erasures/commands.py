@@ -60,6 +60,7 @@ REMOVE_LOSERS: Final[LiteralString] = "DELETE FROM sync_conflict WHERE tbl = ?1 
 # An image (msgpack, column to value) says whom it is about. A parked row is of a table
 # nobody here knows; naming this person is enough.
 REMOVE_IMAGES: Final[LiteralString] = "DELETE FROM sync_conflict WHERE instr(image, ?1) > 0"
+REMOVE_REPLACED: Final[LiteralString] = "DELETE FROM conflict_look WHERE instr(replaced, ?1) > 0"
 REMOVE_PARKED: Final[LiteralString] = """
 DELETE FROM sync_parked
  WHERE pk = ?1 OR instr(image, ?1) > 0
@@ -137,6 +138,7 @@ def _remove_person(tx: Transaction, person_id: UUID, *, now_ms: int) -> int:
     tx.run(REMOVE_SECRETS, (person_id,))
     tx.run(REMOVE_DRAFTS, (person_id,))
     tx.run(REMOVE_IMAGES, (SUBJECT + person_id.bytes,))
+    tx.run(REMOVE_REPLACED, (SUBJECT + person_id.bytes,))
     tx.run(REMOVE_PARKED, (person_id,))
     removed = tx.run(BLANK_PERSON, (person_id, now_ms)) + tx.run(REMOVE_PERSON, (person_id,))
     if removed:

@@ -15,6 +15,7 @@ from sync.protocol import (
     EnrolAnswer,
     EnrolRequest,
     HelloRequest,
+    ScopeCursor,
     Token,
     TokenRequest,
     decode,
@@ -22,6 +23,7 @@ from sync.protocol import (
     sign_in_message,
 )
 from tests.simulation.hub import Broken, Hub
+from tests.simulation.outlet import feed_page
 from tests.sync import digesting
 
 NOW_MS = 1_760_000_000_000
@@ -70,6 +72,10 @@ class Web:
                 node = list(self.hub.node_keys)[-1]
                 epoch, cursor = UUID(query["epoch"]), int(query["cursor"])
                 return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
+            case "GET", ["feed"]:
+                node = list(self.hub.node_keys)[-1]
+                cursor = msgspec.convert(dict(request.url.params), ScopeCursor, strict=False)
+                return told(feed_page(self.hub, node, cursor, 100))
             case _, [*parts]:
                 school_id, _ = self.hub.node_keys[list(self.hub.node_keys)[-1]]
                 query = request.url.params
