@@ -7,9 +7,12 @@ import pytest
 
 from appliance.access.models import Actor
 from appliance.clock import CERTAIN, SINCE_BOOT
-from appliance.courses.queries import course_cards
+from appliance.courses.queries import course_cards, version_outline
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
+from appliance.enrolments.commands import start_run
+from appliance.enrolments.models import NewRun
+from appliance.enrolments.queries import own_enrolment
 from appliance.ids import uuid7
 from appliance.orders.commands import propose
 from appliance.orders.models import NewProposal
@@ -25,6 +28,10 @@ __all__ = ["box", "edge_template", "new_box"]
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
 NAME_OF = "SELECT display_name FROM person WHERE id = ?1"
+READ_PART = (
+    "INSERT INTO progress_fact (id, enrolment_id, section_id, person_id, percent, at_ms,"
+    " clock_quality) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 3)"
+)
 ANSWERS = "SELECT count(*) FROM command_result"
 
 
@@ -156,6 +163,41 @@ async def test_what_the_district_says_and_publishes_stands_at_the_school(office,
     assert [one.title for one in shown] == ["امتحانات"]
     shelf = {card.title: card.lessons for card in course_cards(box.db, box.cast.school_id)}
     assert shelf == {"Water": 0, "Maths": 1}
+
+
+async def test_a_class_reads_the_district_s_course_and_the_district_sees_how_far(office, box):
+    lesson = {"path": "maths/01-count.md", "text": "# Count\n\nOne.\n\n## More\n\nTwo."}
+    published = await office.put(f"/api/v1/course-versions/{uuid7(NOW_MS)}", {"files": [lesson]})
+    await office.contact()
+    version_id = UUID(published.json()["course_version_id"])
+    with office.process() as (writer, readers):
+        await writer.write(_reads_half, box.cast, version_id)
+        outline = version_outline(readers.here, version_id)
+    assert [each.title for each in outline] == ["Maths"]
+    await office.contact()
+    assert status(box.db).waiting == 0
+    assert box.db.tuples("PRAGMA foreign_key_check") == []
+    found = (await office.client.get(f"/api/v1/schools/{office.school_id}/progress")).json()
+    percents = {(one["course_title"], one["display_name"]): one["percent"] for one in found}
+    assert percents["Maths", "Amina Otieno"] == 50
+    assert percents["Maths", "José Álvarez-Núñez"] == 0
+    (run,) = (
+        one
+        for one in (await office.client.get(f"/api/v1/schools/{office.school_id}")).json()["runs"]
+        if one["course_title"] == "Maths"
+    )
+    assert run["class_name"] == "6 East"
+
+
+def _reads_half(tx, school, version_id):
+    """East is given the course, and Amina reads the first of its two parts."""
+    wanted = NewRun(class_group_id=school.east, course_version_id=version_id)
+    run = start_run(tx, school.school_id, school.mr_otieno, wanted, now_ms=NOW_MS)
+    enrolment = own_enrolment(tx, run.id, school.amina)
+    (module,) = version_outline(tx, version_id)
+    section = module.lessons[0].sections[0]
+    args = (uuid7(NOW_MS), enrolment, section.id, school.amina, 100, NOW_MS)
+    tx.run(READ_PART, args)
 
 
 async def test_a_pupil_of_the_roster_is_proposed_about_and_the_school_hears(office, box):

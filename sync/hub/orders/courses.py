@@ -15,6 +15,7 @@ from appliance.courses.links import course_code, rewrite_links
 from sync.hub.database import row
 from sync.hub.orders.models import CoursePublished, Outcome
 from sync.hub.orders.rows import Pen, derived_id
+from sync.hub.outlet.authoring import take_ownership
 
 COURSE_BY_CODE: Final[LiteralString] = """
 SELECT c.id
@@ -64,6 +65,8 @@ async def publish_course(pen: Pen, version_id: UUID, course: Course) -> CoursePu
     if newest is not None and _says_the_same(newest, version_id, course):
         return _published("same", course_id, newest.id, newest.number, course)
     number = newest.number + 1 if newest else 1
+    # A course names the district; the boxes must have that row before they have the course.
+    await take_ownership(pen.link, pen.scope_id, "org_unit", pen.scope_id, now_ms=pen.now_ms)
     await pen.put_changed(
         "course",
         id=course_id,

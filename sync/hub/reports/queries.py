@@ -39,9 +39,14 @@ SELECT c.id AS class_group_id, c.name, count(DISTINCT m.person_id) AS learners
  ORDER BY c.name, c.id
 """
 
-# The projection is read once and summed by enrolment before anything is joined to it.
+# The projection is read once and summed by enrolment before anything is joined to it. A
+# class may read a course of the district's.
 PROGRESS: Final[LiteralString] = """
-WITH size AS (
+WITH shelf AS (
+    SELECT unnest(ARRAY[s.school_id, s.district_id]) AS school_id
+      FROM school AS s
+     WHERE s.school_id = $1
+), size AS (
     SELECT m.course_version_id, count(*) AS sections
       FROM module AS m
       JOIN lesson AS l
@@ -52,7 +57,7 @@ WITH size AS (
         ON s.school_id = l.school_id
        AND s.lesson_id = l.id
        AND s.deleted_at_ms IS NULL
-     WHERE m.school_id = $1
+     WHERE m.school_id IN (SELECT shelf.school_id FROM shelf)
        AND m.deleted_at_ms IS NULL
      GROUP BY m.course_version_id
 ), done AS (
@@ -71,7 +76,7 @@ SELECT r.id AS course_run_id, c.title AS course_title, g.name AS class_name, e.p
        coalesce(done.sections_done, 0) AS sections_done, coalesce(size.sections, 0) AS sections
   FROM course_run AS r
   JOIN course_version AS v
-    ON v.school_id = r.school_id
+    ON v.school_id IN (SELECT shelf.school_id FROM shelf)
    AND v.id        = r.course_version_id
   JOIN course AS c
     ON c.school_id = v.school_id
