@@ -52,6 +52,7 @@ from sync.protocol import (
 
 T = TypeVar("T")
 
+FORKS_MAX: Final = 3  # in one conversation; a hub that disowns every epoch costs no card
 PAGE_ROWS: Final = 100  # about 10 ms of one transaction on the board
 
 
@@ -103,6 +104,7 @@ class Session:
         self._heard: Heard | None = None
         self._incarnation: UUID | None = None
         self._nonce = b""
+        self._forks = 0
         self.forked: Fork | None = None
         self.agreed: Hello | None = None  # the last hello that found us on one chain
         self.hub_time_ms: int | None = None  # as the last hello said
@@ -211,6 +213,9 @@ class Session:
             streams=self._stream_states(me),
             own_hashes=own_hashes,
         )
+        self._forks += fork is not None
+        if self._forks > FORKS_MAX:
+            raise HubUntrusted(f"hello: {fork} again, of an epoch that has just begun")
         with self._db.changing() as tx:
             tx.run(store.NOTE_CONTACT, (now_ms,))
             tx.run(store.NOTE_STATE, (answer.node_state,))
@@ -261,6 +266,9 @@ class Session:
         asked = (me.node_id, me.epoch, self._nonce)
         if (answer.node_id, answer.epoch, answer.nonce) != asked:
             raise HubUntrusted("hello: the answer is to another question")
+        lanes = {stream.lane for stream in self._stream_states(me)}
+        if any(at.lane not in lanes or at.applied_n > at.received_n for at in answer.streams):
+            raise HubUntrusted("hello: the positions contradict the question or each other")
         return answer
 
     def _open_receipt(self, me: Identity, signed: SignedReceipt) -> Receipt:
