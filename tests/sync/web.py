@@ -74,7 +74,8 @@ class Web:
                 return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
             case "GET", ["feed"]:
                 node = list(self.hub.node_keys)[-1]
-                cursor = msgspec.convert(dict(request.url.params), ScopeCursor, strict=False)
+                told_of = {name: value for name, value in request.url.params.items() if value}
+                cursor = msgspec.convert(told_of, ScopeCursor, strict=False)
                 return told(feed_page(self.hub, node, cursor, 100))
             case _, [*parts]:
                 school_id, _ = self.hub.node_keys[list(self.hub.node_keys)[-1]]
