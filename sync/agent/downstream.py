@@ -16,10 +16,11 @@ from appliance.clock import Clock
 from appliance.database.agent import AgentDatabase
 from sync.agent import landing, scopes, store
 from sync.agent.faults import HubUntrusted, Refused
-from sync.agent.landing import FOREIGN_KEYS, ForeignKey, Ground
+from sync.agent.landing import Ground
 from sync.agent.link import Link
 from sync.agent.session import Worked, decoded, verify
 from sync.agent.store import Identity
+from sync.agent.sweeping import FOREIGN_KEYS, ForeignKey, sweep
 from sync.core.scopes import (
     BeginAnew,
     Fate,
@@ -75,7 +76,7 @@ class Downstream:
             case FetchFeed(cursor=cursor):
                 return FetchPage(cursor)
             case Sweep():
-                if not landing.sweep(self._db, self._ground(now_ms)):
+                if not sweep(self._db, self._keys, self._me().node_id.bytes):
                     return None
             case None:
                 return None

@@ -18,39 +18,21 @@ from sync.agent import scopes
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import BEGIN_APPLYING, END_APPLYING
 from sync.agent.rows import PUT_ROW, Row, is_forgotten, keep_image, read_row
+from sync.agent.sweeping import KEPT, ForeignKey, unnamed
 from sync.core.columns import BlockCorrupt, Rows, unpack
 from sync.merge import image_of
 from sync.protocol import Cell, FeedPage, Gone, encode
-from sync.registry import TABLE, TABLES, Table
+from sync.registry import TABLE, Table
 
-SWEEP_ROWS: Final = 100  # a transaction of 10 ms on the board
 OWNER: Final = -3  # where owner_node_id stands in every mutable table
 OWNER_EPOCH: Final = -4
 
-# The list of people to forget only grows, whatever a hub has lost.
-KEPT: Final = frozenset({"erasure"})
-FED: Final = [table for table in TABLES if not table.is_fact]
 
 IS_WAITING: Final[LiteralString] = """
 SELECT EXISTS (SELECT 1 FROM sync_dirty WHERE tbl = ?1 AND pk = ?2)
 """
 
 FORGET_MARK: Final[LiteralString] = "DELETE FROM sync_dirty WHERE tbl = ?1 AND pk = ?2"
-
-FOREIGN_KEYS: Final[LiteralString] = """
-SELECT f."table" AS parent, m.name AS child, f."from" AS name
-  FROM sqlite_schema AS m
-  JOIN pragma_foreign_key_list(m.name) AS f
- WHERE m.type = 'table'
-"""
-
-
-class ForeignKey(Struct, frozen=True):
-    """A column of a table on this box that names a row of another."""
-
-    parent: str
-    child: str
-    name: str
 
 
 class Ground(Struct, frozen=True):
@@ -200,55 +182,12 @@ def leave(tx: Transaction, gone: Gone, ground: Ground) -> None:
     if table is None or table.is_fact or table.name in KEPT:
         return
     tx.run(scopes.UNSEE, (table.number, gone.pk))
-    tx.run(remove_sql(ground.keys, table), (gone.pk, ground.node_id))
+    tx.run(_remove_sql(ground.keys, table), (gone.pk, ground.node_id))
 
 
-def sweep(db: AgentDatabase, ground: Ground) -> bool:
-    """Remove some rows that no reading has brought; return whether there may be more."""
-    for table in reversed(FED):
-        if table.name in KEPT:
-            continue
-        found = db.tuples(unseen_sql(ground.keys, table), (ground.node_id, SWEEP_ROWS))
-        if found:
-            _remove(db, table, [cast(bytes, row[0]) for row in found], ground)
-            return True
-    with db.changing() as tx:
-        scopes.end_replacing(tx)
-    return False
-
-
-def _remove(db: AgentDatabase, table: Table, ids: Sequence[bytes], ground: Ground) -> None:
-    sql = remove_sql(ground.keys, table)
-    with db.changing() as tx:
-        tx.run(BEGIN_APPLYING)
-        tx.run_many(sql, ((pk, ground.node_id) for pk in ids))
-        tx.run(END_APPLYING)
-
-
-def unseen_sql(keys: Sequence[ForeignKey], table: Table) -> LiteralString:
-    """Rows of another owner that the new reading did not bring and nobody here names."""
-    return (
-        f"SELECT t.id FROM {table.name} AS t WHERE t.owner_node_id <> ?1"  # noqa: S608 -- names from the registry
-        f" AND NOT EXISTS (SELECT 1 FROM sync_seen WHERE tbl = {table.number} AND pk = t.id)"
-        f"{_unnamed(keys, table)} LIMIT ?2"
-    )
-
-
-def remove_sql(keys: Sequence[ForeignKey], table: Table) -> LiteralString:
-    """Remove one row of another owner, unless a row of this box names it."""
-    return (
-        f"DELETE FROM {table.name} AS t WHERE t.id = ?1 AND t.owner_node_id <> ?2"  # noqa: S608 -- names from the registry
-        f"{_unnamed(keys, table)}"
-    )
-
-
-def _unnamed(keys: Sequence[ForeignKey], table: Table) -> LiteralString:
-    parts = [
-        f" AND NOT EXISTS (SELECT 1 FROM {key.child} AS c WHERE c.{key.name} = t.id)"  # noqa: S608 -- names from the schema
-        for key in keys
-        if key.parent == table.name
-    ]
-    return "".join(parts)
+def _remove_sql(keys: Sequence[ForeignKey], table: Table) -> LiteralString:
+    alone = "".join(f" AND {part}" for part in unnamed(keys, table))
+    return f"DELETE FROM {table.name} AS t WHERE t.id = ?1 AND t.owner_node_id <> ?2{alone}"  # noqa: S608 -- names from the registry
 
 
 # Rows that waited for a migration.

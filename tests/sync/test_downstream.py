@@ -9,8 +9,8 @@ from nacl.signing import SigningKey
 from appliance.ids import uuid7
 from sync.agent.downstream import Downstream, FetchPage
 from sync.agent.faults import HubUntrusted
-from sync.agent.landing import SWEEP_ROWS
 from sync.agent.scopes import cursors, is_replacing
+from sync.agent.sweeping import SWEEP_ROWS
 from sync.core.columns import Rows, pack
 from sync.protocol import (
     FeedPage,
@@ -40,6 +40,15 @@ VALUES (?1, 'school', 'Shule ya Ziwa', 'sw', 1, 0)
 PERSON = """
 INSERT INTO person (id, org_id, display_name, locale, state, version, updated_at_ms)
 VALUES (?1, ?2, ?3, 'ar', 'active', 1, 0)
+"""
+CLASS = """
+INSERT INTO class_group (id, org_id, name, version, updated_at_ms)
+VALUES (?1, ?2, 'Darasa la nne', 1, 0)
+"""
+COURSE_RUN = """
+INSERT INTO course_run (id, org_id, course_version_id, class_group_id, state, version,
+                        updated_at_ms)
+VALUES (?1, ?2, ?3, ?4, 'running', 1, 0)
 """
 RENAME = "UPDATE person SET display_name = ?2, version = version + 1 WHERE id = ?1"
 NAME_OF = "SELECT display_name FROM person WHERE id = ?1"
@@ -297,25 +306,42 @@ def test_a_replacement_sweeps_more_rows_than_one_step_takes(reader):
     assert (is_replacing(reader.db), reader.count("sync_seen")) == (False, 0)
 
 
-def test_what_another_row_of_the_box_names_is_not_swept(reader):
+def test_a_course_that_a_class_is_in_the_middle_of_becomes_the_school_s(reader):
+    """A hub that lost it cannot give it again; the class goes on, and the hub gets it back."""
     course = row_of("course")
     version = row_of("course_version", course_id=course["id"], state="published")
-    other = row_of("course", code="nobody's")
-    blocks = [block_of("course", course, other), block_of("course_version", version)]
+    module = row_of("module", course_version_id=version["id"])
+    lessons = [row_of("lesson", module_id=module["id"], title=title) for title in "ab"]
+    sections = [row_of("section", lesson_id=lesson["id"]) for lesson in lessons]
+    unused = row_of("course", code="nobody's")
+    blocks = [
+        block_of("course", course, unused),
+        block_of("course_version", version),
+        block_of("module", module),
+        block_of("lesson", *lessons),
+        block_of("section", *sections),
+    ]
     reader.take(reader.page(blocks))
     with reader.db.changing() as tx:
-        tx.run(
-            "INSERT INTO class_group (id, org_id, name, version, updated_at_ms)"
-            " VALUES (?1, ?2, 'Darasa la nne', 1, 0)",
-            (UUID(int=50), SCHOOL),
-        )
-        tx.run(
-            "INSERT INTO course_run (id, org_id, course_version_id, class_group_id, state,"
-            " version, updated_at_ms) VALUES (?1, ?2, ?3, ?4, 'running', 1, 0)",
-            (UUID(int=51), SCHOOL, version["id"], UUID(int=50)),
-        )
+        tx.run(CLASS, (UUID(int=50), SCHOOL))
+        tx.run(COURSE_RUN, (UUID(int=51), SCHOOL, version["id"], UUID(int=50)))
+        tx.run("DELETE FROM sync_dirty")
     reader.read_all("replace", LATER_INCARNATION)
-    assert (reader.count("course"), reader.count("course_version")) == (1, 1)
+    left = ("course", "course_version", "module", "lesson", "section")
+    assert [reader.count(table) for table in left] == [1, 1, 1, 2, 2]
+    for table in left:
+        found = reader.db.tuples(f"SELECT DISTINCT owner_node_id, version FROM {table}")
+        assert found == [(None, 2)]
+    assert reader.count("sync_dirty") == 7
+
+
+def test_what_a_hub_has_forgotten_to_have_taken_over_is_the_school_s_again(reader):
+    taken = row_of("person", id=NOOR.bytes, owner_epoch=1 << 32, version=2)
+    reader.take(reader.page([block_of("person", taken)]))
+    reader.read_all("replace", LATER_INCARNATION)
+    found = reader.db.tuples("SELECT owner_node_id, owner_epoch, version FROM person")
+    assert found == [(None, 1 << 32, 3)]
+    assert reader.count("sync_dirty") == 1
 
 
 def test_a_page_of_the_reading_before_does_not_continue_the_new_one(reader):
