@@ -71,7 +71,9 @@ async def test_without_the_districts_token_nobody_joins_a_school_that_is_there(d
 
 
 async def test_the_page_makes_the_token_for_the_second_board(district, twins):
-    form = {"mode": "second", "school_id": str(twins[0].school_id), "hours": "1"}
+    school = await district.client.get(f"/schools/{twins[0].school_id}")
+    assert "Make a token for one of the two" in school.text
+    form = {"mode": "second", "school_id": str(twins[0].school_id)}
     page = await district.client.post("/enrolment-tokens", data=form)
     assert page.status_code == 200, page.text
     assert "identity of its own" in page.text
