@@ -74,8 +74,7 @@ class Web:
                 return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
             case "GET", ["feed"]:
                 node = list(self.hub.node_keys)[-1]
-                told_of = {name: value for name, value in request.url.params.items() if value}
-                cursor = msgspec.convert(told_of, ScopeCursor, strict=False)
+                cursor = cursor_of(request.url.params)
                 return told(feed_page(self.hub, node, cursor, 100))
             case _, [*parts]:
                 school_id, _ = self.hub.node_keys[list(self.hub.node_keys)[-1]]
@@ -112,6 +111,17 @@ class Web:
             return told(self.hub.put(list(self.hub.node_keys)[-1], body))
         except Broken:
             return problem(409, "chain-broken", "This does not continue what is here")
+
+
+def cursor_of(query):
+    return ScopeCursor(
+        scope_id=UUID(query["scope_id"]),
+        incarnation=UUID(query["incarnation"]) if query["incarnation"] else None,
+        system=query["system"],
+        timeline=int(query["timeline"]),
+        xid=int(query["xid"]),
+        no=int(query["no"]),
+    )
 
 
 def told(message):
