@@ -86,6 +86,7 @@ class Hub:
         self.timeline = 1
         self.xid = self.feed_no = self.generation = self.owner_counter = 0
         self.open_xid = None  # a transaction that is still running
+        self.promotions = 0
         self.schools = {self.district_id: School(self.district_id.bytes)}
         self.node_keys = {}
         self.revoked = set()
@@ -165,19 +166,27 @@ class Hub:
         self.journal = self.journal[: max(len(self.journal) - commits, 1)]
         self.put_back(self.journal[-1], is_noticed=is_noticed)
 
-    def put_back(self, state, *, is_noticed):
+    def put_back(self, state, *, is_noticed, is_promoted=False):
+        """Receipts tell of lost segments, a promotion of itself by its timeline.
+
+        Of words of the district that were lost alone, nobody but the runbook tells.
+        """
+        has_lost_lines = self._feeds(self.schools) != self._feeds(state.schools)
         self._become(state)
         self.rewinds += 1
-        if is_noticed:
+        if is_noticed or (has_lost_lines and not is_promoted):
             self.change_incarnation()
+        self.promotions += is_promoted
+        self.timeline = 1 + self.promotions
         self.commit()
+
+    def _feeds(self, schools):
+        return {scope_id: school.feed for scope_id, school in schools.items()}
 
     def promote(self, commits):
         """A replica that lags by some commits takes over, on a timeline of its own."""
-        timeline = self.timeline
-        self.roll_back(commits, is_noticed=False)
-        self.timeline = timeline + 1
-        self.commit()
+        self.journal = self.journal[: max(len(self.journal) - commits, 1)]
+        self.put_back(self.journal[-1], is_noticed=False, is_promoted=True)
 
     def _become(self, state):
         state = state.copy()

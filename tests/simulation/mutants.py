@@ -26,7 +26,7 @@ from tests.simulation.mutator import mutants
 ROOT = Path(__file__).parents[2]
 MODULES = ("sync/core/node.py", "sync/core/hub.py", "sync/core/scopes.py", "sync/merge.py")
 TESTS = ("tests/simulation/test_core.py", "tests/simulation/test_traces.py")
-SEEDS = 44
+SEEDS = 29
 NO_REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # what was imported before the fork
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=0", "-W", NO_REWRITING)
 HUNG_S = 60

@@ -21,6 +21,7 @@ class Oracle:
     def __init__(self):
         self.values = {}
         self.children = {}
+        self.undoable = set()  # the hub's own: a rollback undoes them, and the school's are back
 
     def tried(self, key, parent):
         """A write is about to be committed; cut off here it may be on the disk or not."""
@@ -49,7 +50,11 @@ class Oracle:
         return [
             key
             for key in currents
-            if any(self._is_safe(child, held) for child in self.children.get(key, []))
+            if any(
+                self._is_safe(child, held)
+                for child in self.children.get(key, [])
+                if child not in self.undoable
+            )
         ]
 
     def _is_safe(self, key, held):

@@ -80,6 +80,7 @@ def move(world, act, *, is_hub_s):
         key = act(world.hub, school_id, name, pk)
         world.oracle.tried(key, parent)
         world.oracle.acknowledged(key)
+        world.oracle.undoable.add(key)
 
 
 def carry_out_orders(world, board):
