@@ -226,7 +226,7 @@ def version_detail(db: Reader, conflict_id: int) -> VersionDetail:
     if row is None:
         raise NotFound(f"version {conflict_id}")
     other, current = image_of(db, conflict_id), current_of(db, row)
-    before = _image(db, REPLACED, conflict_id)
+    before = _unpacked(db.value(REPLACED, (conflict_id,)))
     ids = ids_in(current, other, before)
     names = {pk: name for pk in ids if (name := _name(db, pk)) is not None}
     is_districts = current.get("owner_node_id") is not None
@@ -243,7 +243,7 @@ def version_detail(db: Reader, conflict_id: int) -> VersionDetail:
 
 def image_of(db: Reader, conflict_id: int) -> Image:
     """The version that is kept beside."""
-    return _image(db, IMAGE, conflict_id)
+    return _unpacked(db.value(IMAGE, (conflict_id,)))
 
 
 def packed(image: Image) -> bytes:
@@ -251,11 +251,9 @@ def packed(image: Image) -> bytes:
     return msgspec.msgpack.encode(image)
 
 
-def _image(db: Reader, sql: LiteralString, conflict_id: int) -> Image:
-    found = db.value(sql, (conflict_id,))
-    if not isinstance(found, bytes):
-        return {}
-    return msgspec.msgpack.decode(found, type=dict[str, Any])
+def _unpacked(found: object) -> Image:
+    """An image, or nothing where nothing is kept."""
+    return msgspec.msgpack.decode(found, type=dict[str, Any]) if isinstance(found, bytes) else {}
 
 
 def current_of(db: Reader, row: Version) -> Image:

@@ -30,11 +30,6 @@ CREATE TABLE conflict_look (
     replaced     BLOB,
     PRIMARY KEY (tbl, pk, row_hash)
 ) STRICT, WITHOUT ROWID;
--- Whoever forgets an image forgets that somebody looked at it.
-CREATE TRIGGER sync_conflict_forgotten AFTER DELETE ON sync_conflict BEGIN
-  DELETE FROM conflict_look
-   WHERE tbl = OLD.tbl AND pk = OLD.pk AND row_hash = OLD.row_hash;
-END;
 
 -- The list of exceptions that hello brings has an end. An exception with an empty key stands
 -- for every row of its table that was not listed: none of them may be called safe.
