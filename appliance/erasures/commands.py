@@ -56,6 +56,7 @@ UNMARK: Final[LiteralString] = "DELETE FROM sync_dirty WHERE tbl = ?1 AND pk = ?
 UNTRACK: Final[LiteralString] = "DELETE FROM sync_custody WHERE tbl = ?1 AND pk = ?2"
 UNEXCEPT: Final[LiteralString] = "DELETE FROM sync_exception WHERE tbl = ?1 AND pk = ?2"
 REMOVE_LOSERS: Final[LiteralString] = "DELETE FROM sync_conflict WHERE tbl = ?1 AND pk = ?2"
+REMOVE_LOOKS: Final[LiteralString] = "DELETE FROM conflict_look WHERE tbl = ?1 AND pk = ?2"
 
 # An image (msgpack, column to value) says whom it is about. A parked row is of a table
 # nobody here knows; naming this person is enough.
@@ -131,6 +132,7 @@ def _remove_log(tx: Transaction, number: int, pk: bytes) -> None:
     tx.run(UNTRACK, where)
     tx.run(UNEXCEPT, where)
     tx.run(REMOVE_LOSERS, where)
+    tx.run(REMOVE_LOOKS, where)
 
 
 def _remove_person(tx: Transaction, person_id: UUID, *, now_ms: int) -> int:
