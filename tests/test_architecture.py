@@ -21,10 +21,14 @@ SQL_POSITION = {"row": 1, "rows": 1} | dict.fromkeys(
 OTHER_TEXT = {
     "appliance.database.": "migrations, pragmas with a number in them, savepoints; callers' text",
     "sync.agent.agent": "its link is to the hub's HTTP, not to a database",
+    "sync.agent.landing": "names from the registry and from the schema's foreign keys",
+    "sync.hub.backup.verifying": "one count a table, made from the registry when imported",
     "sync.hub.database": "callers' text",
     "sync.hub.intake.digests": "one statement a table, made from the registry when imported",
     "sync.hub.intake.merging": "one statement a table, made from the registry when imported",
+    "sync.hub.intake.placing": "columns that a migration has made, named by the registry",
     "sync.hub.migrate": "the text of migrations",
+    "sync.hub.sharding": "statements about the tables of the catalogue, also printed",
 }
 
 # Tables that a second feature writes, and why the two cannot meet.

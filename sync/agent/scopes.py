@@ -121,8 +121,9 @@ def begin_anew(tx: Transaction, scopes: Sequence[UUID], incarnation: UUID) -> No
     All of them together: a table of the box does not know which scope brought a row, so
     what none of the new readings brings is what is gone.
     """
-    for forget in (LEAVE_SCOPES, FORGET_SEEN, FORGET_PARKED):
-        tx.run(forget)
+    tx.run(LEAVE_SCOPES)
+    tx.run(FORGET_SEEN)
+    tx.run(FORGET_PARKED)
     tx.run_many(BEGIN_SCOPE, ((scope_id, incarnation) for scope_id in scopes))
 
 
