@@ -41,6 +41,7 @@ from sync.agent.keys import read_node_key
 from sync.agent.link import enrol, open_client
 from sync.agent.sealing import Stamp
 from sync.agent.store import backlog, identity
+from sync.core.segment import MAGIC
 from tests.drills.district import Hub, open_district
 
 WEEKS: Final = 12
@@ -49,6 +50,7 @@ PUPILS: Final = 12
 AT_WORK: Final = 5  # of them in one week
 CLOSING_MAX: Final = 4  # sticks carried with care; one finds what waits, one brings the receipt
 
+NAME_BYTES_MIN: Final = 5
 LOST: Final = 0.2
 LATE: Final = 0.35
 REPEATED: Final = 0.3
@@ -62,6 +64,7 @@ class Tally(Struct):
     """What happened to the sticks."""
 
     exported: int = 0
+    readable: int = 0
     lost: int = 0
     late: int = 0
     repeated: int = 0
@@ -77,6 +80,7 @@ class Result(Struct):
     acknowledged: int
     duplicated: int
     waiting: int
+    readable: int = 0
     seconds: float = 0.0
 
     @property
@@ -87,7 +91,8 @@ class Result(Struct):
     @property
     def is_good(self) -> bool:
         """Nothing lost, nothing twice, nothing left waiting, both sides alike."""
-        return self.verdict.is_equal and not (self.duplicated or self.waiting)
+        left = self.duplicated or self.waiting or self.readable
+        return self.verdict.is_equal and not left
 
     def line(self) -> str:
         """One line with all figures."""
@@ -99,6 +104,7 @@ class Result(Struct):
             f"repeated {tally.repeated}, damaged {tally.damaged}), "
             f"acknowledged {self.acknowledged}, lost {self.lost}, "
             f"duplicated {self.duplicated}, waiting {self.waiting}, digests {digests}, "
+            f"names readable on a stick {self.readable}, "
             f"{self.seconds:.0f} s"
         )
 
@@ -174,6 +180,13 @@ class Courier(Struct):
         """At the school."""
         self.tally.exported += 1
         agent(self.school, "export", stick)
+        self.look(stick)
+
+    def look(self, stick: Path) -> None:
+        """Do what whoever finds a stick would do: search it for names, and for open segments."""
+        found = b"".join(each.read_bytes() for each in stick.rglob("*") if each.is_file())
+        sought = names_in(self.school) | {MAGIC}
+        self.tally.readable += sum(word in found for word in sought)
 
     def at_the_district(self, stick: Path) -> None:
         """Import, sometimes twice."""
@@ -181,6 +194,7 @@ class Courier(Struct):
         self.tally.repeated += again
         for _ in range(1 + again):
             self.hub.command("import", str(stick))
+        self.look(stick)
 
     def bring_back(self, stick: Path) -> None:
         """Import the answers, sometimes twice."""
@@ -193,6 +207,13 @@ class Courier(Struct):
         self.export(stick)
         self.hub.command("import", str(stick))
         self.bring_back(stick)
+
+
+def names_in(school: School) -> set[bytes]:
+    """Every longer word of a name; of five letters, none stands in locked bytes by chance."""
+    people = [pupil.name for pupil in school.pupils] + [school.teacher.name, school.keeper.name]
+    words = {word for name in [*people, school.name] for word in name.split()}
+    return {word.encode() for word in words if len(word.encode()) >= NAME_BYTES_MIN}
 
 
 def agent(school: School, word: str, stick: Path) -> None:
@@ -281,7 +302,9 @@ async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally) -> Result:
         duplicated = await count_duplicates(connection, school, verdict)
     finally:
         await connection.close()
-    return Result(weeks, tally, verdict, room.book.acknowledged, duplicated, waiting(school))
+    return Result(
+        weeks, tally, verdict, room.book.acknowledged, duplicated, waiting(school), tally.readable
+    )
 
 
 async def count_duplicates(hub: Any, school: School, verdict: Verdict) -> int:

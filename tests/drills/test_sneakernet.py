@@ -27,6 +27,7 @@ GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0)
         ({"verdict": Verdict([EQUAL], Custody(5, 5, 5), 1)}, "FAIL"),
         ({"duplicated": 1}, "duplicated 1"),
         ({"waiting": 3}, "waiting 3"),
+        ({"readable": 1}, "names readable on a stick 1"),
     ],
 )
 def test_every_kind_of_damage_fails_the_drill(found, words):
