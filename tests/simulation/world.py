@@ -152,7 +152,7 @@ class World:
         except CursorUnknown:
             board.reading.give_up()
         except (Lost, Denied, SegmentRefused, HubUntrusted, Refused):
-            board.session.forget()
+            board.begin_session()  # the agent ends a conversation that was cut, and begins anew
             raise Lost from None
         return True
 
@@ -235,7 +235,7 @@ class World:
 
     def talk_out(self, board):
         """Let one board finish; return how many requests changed something."""
-        board.session.forget()
+        board.begin_session()
         for number in range(REQUESTS_AT_REST_MAX):
             try:
                 if not self.exchange(board, 0):
