@@ -36,13 +36,7 @@ def without_erased(batch: Batch, people: People) -> Batch:
     place = batch.names.index(batch.table.subject)
     if people.isdisjoint(row[place] for row in batch.rows):
         return batch
-    keep = [at for at, row in enumerate(batch.rows) if row[place] not in people]
-    return structs.replace(
-        batch,
-        rows=[batch.rows[at] for at in keep],
-        hashes=[batch.hashes[at] for at in keep],
-        images=[batch.images[at] for at in keep] if batch.images else (),
-    )
+    return batch.only([at for at, row in enumerate(batch.rows) if row[place] not in people])
 
 
 def is_about(refused: Refused, people: People) -> bool:

@@ -18,6 +18,7 @@ from sync.hub.database import Link
 from sync.hub.intake.erased import erased_people, is_about, without_erased
 from sync.hub.intake.staging import Batch, Refused, Sorted
 from sync.hub.intake.statements import Statements, statements
+from sync.hub.intake.unfit import unfit_rows
 from sync.projections import POSTGRES_SECTION_PROGRESS
 from sync.protocol import SegmentHeader
 from sync.registry import Table
@@ -178,6 +179,14 @@ async def _merge_set(connection: Link, merging: Merging, batch: Batch) -> Tally:
 async def _cut_down(
     connection: Link, merging: Merging, batch: Batch, error: asyncpg.PostgresError
 ) -> None:
+    wrong = await unfit_rows(connection, batch)
+    if wrong:
+        refused = [_as_sent(batch.only([at]), why) for at, why in sorted(wrong.items())]
+        await keep_all_aside(connection, merging, refused)
+        rest = [at for at in range(len(batch.rows)) if at not in wrong]
+        if rest:
+            await merge_batch(connection, merging, batch.only(rest))
+        return
     if len(batch.rows) > 1:
         for half in batch.halves():
             await merge_batch(connection, merging, half)

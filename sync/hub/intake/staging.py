@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg.pgproto import pgproto
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sync.core.columns import ID_BYTES, Rows
 from sync.merge import NOT_HASHED, hash_of, row_hash
@@ -67,6 +67,15 @@ class Batch(Struct, frozen=True):
     def _part(self, of: slice) -> "Batch":
         rows, hashes, images = self.rows[of], self.hashes[of], self.images[of]
         return Batch(self.table, rows, hashes, self.columns, self.strangers, images)
+
+    def only(self, places: Sequence[int]) -> "Batch":
+        """Keep the rows at these places."""
+        return structs.replace(
+            self,
+            rows=[self.rows[at] for at in places],
+            hashes=[self.hashes[at] for at in places],
+            images=[self.images[at] for at in places] if self.images else (),
+        )
 
     def records(self) -> Iterator[tuple[object, ...]]:
         """Rows as the driver copies them: hash, ordinal and what was sent at the end."""
