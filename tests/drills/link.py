@@ -12,7 +12,7 @@ hand-ins and marks, those of earlier days, reading, the rest, and the box's own 
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -55,6 +55,8 @@ DAY_MS: Final = 86_400_000
 LOOK_S: Final = 0.2
 SEED: Final = 1
 
+Drain = Callable[[Board, int], Awaitable[bool]]
+
 SAMPLE = "INSERT INTO health_sample VALUES (?1, ?2, 1, 1000000, 2000, 300, 40000, 51000, 12)"
 ARRIVED = """
 SELECT raw
@@ -78,6 +80,15 @@ class Carried(Struct, frozen=True):
     duplicated: int
     is_in_order: bool
     is_done: bool
+
+
+class Plan(Struct, frozen=True):
+    """How much work there is, and who brings it."""
+
+    pupils: int = PUPILS
+    days: int = DAYS
+    seed: int = SEED
+    drain: Drain | None = None
 
 
 class Verdict(Struct, frozen=True):
@@ -115,49 +126,44 @@ class Verdict(Struct, frozen=True):
         )
 
 
-async def drill(
-    weather: Weather, *, pupils: int = PUPILS, days: int = DAYS, seed: int = SEED
-) -> Verdict:
+async def drill(weather: Weather, *, plan: Plan) -> Verdict:
     """Carry the same days over both links."""
     async with open_district() as hub:
         found = [
-            await carry(hub, number, each, pupils=pupils, days=days, seed=seed)
-            for number, each in enumerate((CALM, weather))
+            await carry(hub, number, each, plan) for number, each in enumerate((CALM, weather))
         ]
     return Verdict(*found)
 
 
-async def carry(
-    hub: Hub, number: int, weather: Weather, *, pupils: int, days: int, seed: int
-) -> Carried:
+async def carry(hub: Hub, number: int, weather: Weather, plan: Plan) -> Carried:
     """A school joins in calm weather, works offline for some days, and then drains."""
     board = Board(hub.folder / f"school-{number}", Lineage())
     make_node_key(board.data_dir / "keys")
-    board.school = make_small_school(board.database, pupils)
-    async with Link(hub.port, dice=Random(seed)) as link:
+    board.school = make_small_school(board.database, plan.pupils)
+    async with Link(hub.port, dice=Random(plan.seed)) as link:
         token = await hub.token("adopt")
         await asyncio.to_thread(board.command, "enrol", f"http://127.0.0.1:{link.port}", token)
         joined_at = await hub.ask(LOG_NO, board.school.school_id)
-        rows = work(board.database, board.school, days=days, seed=seed)
+        rows = work(board.database, board.school, days=plan.days, seed=plan.seed)
         await link.set_weather(weather)
         began, since_ms = time.monotonic(), system_clock()
-        with board.agent:
-            is_done = await drained(board, since_ms)
+        is_done = await (plan.drain or by_the_agent)(board, since_ms)
         seconds, size = time.monotonic() - began, link.bytes_up + link.bytes_down
         interruptions = link.cuts + link.broken
     lost, duplicated, in_order = await judge(hub, board, joined_at)
     return Carried(rows, size, seconds, interruptions, lost, duplicated, in_order, is_done)
 
 
-async def drained(board: Board, since_ms: int) -> bool:
-    """Wait until the agent has brought everything."""
+async def by_the_agent(board: Board, since_ms: int) -> bool:
+    """Run the agent until it has brought everything."""
     deadline = time.monotonic() + DRAIN_S_MAX
-    while not board.is_quiet(since_ms):
-        if not board.agent.is_running:
-            raise ProcessDied(f"the agent ended:\n{board.agent.tail()}")
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(LOOK_S)
+    with board.agent:
+        while not board.is_quiet(since_ms):
+            if not board.agent.is_running:
+                raise ProcessDied(f"the agent ended:\n{board.agent.tail()}")
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(LOOK_S)
     return True
 
 
@@ -248,7 +254,7 @@ def main() -> int:
     words = [float(word) for word in sys.argv[1:]]
     kbps, loss, cut_s = words + [KBPS, LOSS_PERCENT, CUT_S][len(words) :]
     weather = Weather(bytes_s=kbps * 125, loss=loss / 100, cut_every_s=cut_s)
-    verdict = asyncio.run(drill(weather))
+    verdict = asyncio.run(drill(weather, plan=Plan()))
     print(verdict.line(weather), flush=True)  # noqa: T201 -- the verdict is the drill's whole purpose
     return 0 if verdict.is_good else 1
 
