@@ -23,6 +23,8 @@ SMALL = {
     "sync_budget": "pruned; a line a day for two months",
     "schema_migration": "one row a migration",
     "sync_exception": "rows the hub refused; normally none",
+    "sync_check": "one line a table",
+    "conflict_look": "what a keeper has looked at; normally none",
 }
 # Statements that read a whole table on purpose, and why that is no harm.
 WHOLE_TABLE = {
@@ -34,7 +36,6 @@ WHOLE_TABLE = {
     ),
     "appliance.telemetry.queries.UNSENT": ("sync_dirty", "what waits, 40 bytes a row; counted"),
     "sync.agent.recovery.DROP_PAYLOADS": ("sync_segment", "once a recovery"),
-    "sync.agent.status.READ_CONTACT": ("sync_conflict", "met images; normally none"),
     "sync.agent.store.READ_BACKLOG": ("sync_dirty sync_chain", "once a contact with the hub"),
 }
 # Foreign keys without an index, and why nobody ever asks in that direction.

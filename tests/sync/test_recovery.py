@@ -136,8 +136,8 @@ async def test_custody_is_believed_only_from_the_hub_about_this_box(joined, web,
     put = web.hub.put
     stranger = SigningKey(bytes(32))
 
-    def forge(payload):
-        answer = put(payload)
+    def forge(*asked):
+        answer = put(*asked)
         if forger == "a stranger":
             return forged(answer, stranger)
         if forger == "nonsense":
@@ -159,8 +159,8 @@ async def test_a_receipt_about_another_chain_leads_to_hello_and_not_to_custody(
     put = web.hub.put
     lies = iter([{"received_hash": bytes(32)}, {"received_n": 0}, {"epoch": UUID(int=5)}])
 
-    def lie(payload):
-        answer = put(payload)
+    def lie(*asked):
+        answer = put(*asked)
         changes = next(lies, None)
         return answer if changes is None else forged(answer, web.hub.key, **changes)
 
