@@ -2,12 +2,15 @@
 copied for each test, and the hub on it, reached through ASGI."""
 
 import itertools
+import shutil
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
+from msgspec import Struct
 
 from demo.postgres import postgres
 from sync.hub.app import create_app
@@ -39,24 +42,96 @@ def server(request):
             yield up
 
 
+# A test's database is put back as it was, which costs milliseconds; making one costs a
+# file for every table and index. Triggers sleep meanwhile: what they note is put back too.
+PRISTINE = """
+CREATE SCHEMA pristine;
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT c.relname FROM pg_class AS c
+                 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+                   AND c.relnamespace = 'public'::regnamespace
+    LOOP
+        EXECUTE format('CREATE TABLE pristine.%I AS SELECT * FROM public.%I', name, name);
+    END LOOP;
+END $$;
+"""
+PUT_BACK = """
+SET session_replication_role = replica;
+DO $$
+DECLARE
+    name  text;
+    found boolean;
+BEGIN
+    PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity AS a
+      WHERE a.datname = current_database() AND a.pid <> pg_backend_pid();
+    FOR name IN SELECT t.tablename FROM pg_tables AS t WHERE t.schemaname = 'pristine'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM public.%I)', name) INTO found;
+        IF found THEN
+            EXECUTE format('DELETE FROM public.%I', name);
+        END IF;
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM pristine.%I', name, name);
+    END LOOP;
+    PERFORM setval('sync_feed_no', 1, false);
+END $$;
+"""
+
+
 @pytest.fixture(scope="session")
 async def template(server):
-    """A migrated database that nobody writes to."""
+    """A migrated database that nobody has claimed."""
     await run(server.dsn(), f"CREATE DATABASE {TEMPLATE}")
     await migrate(server.dsn(TEMPLATE), lambda: NOW_MS)
     return TEMPLATE
 
 
-_numbers = itertools.count(1)
+class Claimed(Struct):
+    """What a test finds instead of claiming."""
+
+    database: str
+    data: Path
+    district_id: UUID
+    cookies: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+async def claimed(server, template, tmp_path_factory):
+    """A hub that has its district, whose administrator is signed in."""
+    name = f"{TEMPLATE}_claimed"
+    await run(server.dsn(), f"CREATE DATABASE {name} TEMPLATE {template}")
+    data = tmp_path_factory.mktemp("claimed") / "hub"
+    settings = HubSettings(dsn=server.dsn(name), data=data)
+    app = create_app(settings, clock=Watch())
+    async with app.lifespan(), opened(app) as client:
+        district = District(client, settings)
+        await district.claim()
+        await district.sign_in()
+        cookies = dict(client.cookies)
+    await run(server.dsn(name), PRISTINE)
+    return Claimed(name, data, district.id, cookies)
+
+
+@pytest.fixture(scope="session")
+async def unclaimed(server, template):
+    """A hub as it is after its first migration."""
+    name = f"{TEMPLATE}_unclaimed"
+    await run(server.dsn(), f"CREATE DATABASE {name} TEMPLATE {template}")
+    await run(server.dsn(name), PRISTINE)
+    return name
 
 
 @pytest.fixture
-async def dsn(server, template):
-    """A database of this test's own."""
-    name = f"hub_{next(_numbers)}"
-    await run(server.dsn(), f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.dsn(name)
-    await run(server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
+async def dsn(request, server, claimed, unclaimed):
+    """A database of this test's own; with a district where the test wants one."""
+    name = claimed.database if "district" in request.fixturenames else unclaimed
+    await run(server.dsn(name), PUT_BACK)
+    return server.dsn(name)
+
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -74,7 +149,9 @@ def watch():
 
 
 @pytest.fixture
-def settings(dsn, tmp_path):
+def settings(request, dsn, claimed, tmp_path):
+    if "district" in request.fixturenames:
+        shutil.copytree(claimed.data, tmp_path / "hub")
     return HubSettings(dsn=dsn, data=tmp_path / "hub", ingest_at_once=2)
 
 
@@ -87,17 +164,21 @@ async def app(settings, watch):
 
 @pytest.fixture
 async def client(app):
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://hub.test") as client:
+    async with opened(app) as client:
         yield client
 
 
+def opened(app):
+    transport = httpx.ASGITransport(app=app)
+    return httpx.AsyncClient(transport=transport, base_url="http://hub.test")
+
+
 @pytest.fixture
-async def district(client, settings):
+def district(client, settings, claimed):
     """A claimed hub whose administrator is signed in."""
     district = District(client, settings)
-    await district.claim()
-    await district.sign_in()
+    district.id = claimed.district_id
+    client.cookies.update(claimed.cookies)
     return district
 
 
