@@ -7,8 +7,6 @@ and by whatever way (an old board, a late stick, a row that waited in quarantine
 from typing import Final, LiteralString
 from uuid import UUID
 
-from msgspec import structs
-
 from sync.hub.database import Link
 from sync.hub.intake.staging import Batch, Refused
 from sync.registry import TABLE
