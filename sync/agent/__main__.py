@@ -93,7 +93,7 @@ def _verify(settings: Settings, _told: argparse.Namespace) -> int:
         except DataDirInUse:
             asyncio.run(_wait_for_check(db))
         found = status.status(db)
-        is_done = not verifying.is_due(db, now_ms=system_clock())
+        is_done = not verifying.is_asked(db)
         print("\n".join(status.check_lines(db) if is_done else []))
         print("\n".join(plain_lines(sync_status(db), now_ms=system_clock())))
     return 0 if is_done and not found.different else FAILED
@@ -102,7 +102,7 @@ def _verify(settings: Settings, _told: argparse.Namespace) -> int:
 async def _wait_for_check(db: AgentDatabase) -> None:
     """The running agent has seen the wish; without a link it keeps it for later."""
     for _ in range(CHECK_S_MAX):
-        if not verifying.is_due(db, now_ms=system_clock()):
+        if not verifying.is_asked(db):
             return
         await asyncio.sleep(1)
 

@@ -49,6 +49,8 @@ SELECT i.check_due
   FROM sync_identity AS i
 """
 
+IS_ASKED: Final[LiteralString] = "SELECT check_due FROM sync_identity"
+
 SET_DUE: Final[LiteralString] = "UPDATE sync_identity SET check_due = ?1"
 
 # What explains a difference: it waits here, or the district said that it will not have it.
@@ -150,6 +152,11 @@ class Difference(Struct):
 def is_due(db: Reader, *, now_ms: int) -> bool:
     """Say whether a week has passed, somebody asked, or this lineage was never compared."""
     return bool(db.value(IS_DUE, (now_ms, WEEK_MS)))
+
+
+def is_asked(db: Reader) -> bool:
+    """Say whether somebody waits for it."""
+    return bool(db.value(IS_ASKED))
 
 
 def ask(tx: Transaction) -> None:
