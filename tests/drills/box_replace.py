@@ -117,7 +117,8 @@ def main() -> int:
     if not result.old_is_told:
         more += ", THE OLD BOARD WAS NOT TOLD"
     print(result.said.strip(), file=sys.stderr)  # noqa: T201 -- what the keeper saw
-    print(result.found.verdict("box-replace", result.committed, more))  # noqa: T201 -- the verdict is the drill's whole purpose
+    told = result.found.verdict("box-replace", result.committed, more, is_good=result.is_good)
+    print(told, flush=True)  # noqa: T201 -- the verdict is the whole purpose
     return 0 if result.is_good else 1
 
 

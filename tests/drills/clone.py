@@ -85,7 +85,8 @@ def main() -> int:
         more += ", THE DISTRICT WAS NOT TOLD"
     if not result.is_settled:
         more += ", THE LIST STILL SAYS TWO BOARDS"
-    print(result.found.verdict("clone", result.committed, more))  # noqa: T201 -- the verdict is the drill's whole purpose
+    told = result.found.verdict("clone", result.committed, more, is_good=result.is_good)
+    print(told, flush=True)  # noqa: T201 -- the verdict is the whole purpose
     return 0 if result.is_good else 1
 
 

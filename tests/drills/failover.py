@@ -136,7 +136,8 @@ def main() -> int:
     )
     if not result.has_new_incarnation:
         more += ", THE HUB DID NOT NOTICE"
-    print(result.found.verdict("failover", result.committed, more))  # noqa: T201 -- the verdict is the drill's whole purpose
+    told = result.found.verdict("failover", result.committed, more, is_good=result.is_good)
+    print(told, flush=True)  # noqa: T201 -- the verdict is the whole purpose
     return 0 if result.is_good else 1
 
 

@@ -98,7 +98,8 @@ def main() -> int:
         more = f"{how}: {result.forgotten} acknowledged segments forgotten and sent again"
         if not result.has_new_incarnation:
             more += ", THE HUB DID NOT NOTICE"
-        print(result.found.verdict("hub-rollback", result.committed, more), flush=True)  # noqa: T201 -- the verdict is the drill's whole purpose
+        told = result.found.verdict("hub-rollback", result.committed, more, is_good=result.is_good)
+        print(told, flush=True)  # noqa: T201 -- the verdict is the whole purpose
         results.append(result.is_good)
     return 0 if all(results) else 1
 

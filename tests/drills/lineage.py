@@ -77,10 +77,10 @@ class Found(Struct):
         self.differing += other.differing
         self.conflicts += other.conflicts
 
-    def verdict(self, drill: str, committed: int, more: str) -> str:
-        """One line with all figures."""
+    def verdict(self, drill: str, committed: int, more: str, *, is_good: bool) -> str:
+        """One line with all figures; `is_good` is about the whole drill."""
         return (
-            f"{drill} {'PASS' if self.is_good else 'FAIL'}: committed {committed}, "
+            f"{drill} {'PASS' if is_good else 'FAIL'}: committed {committed}, "
             f"lost {len(self.lost)}, resurrected {len(self.resurrected)}, "
             f"duplicated {len(self.duplicated)}, differing {len(self.differing)}, "
             f"kept beside {self.conflicts}; {more}"

@@ -168,7 +168,10 @@ def main() -> int:
         with old_release() as old:
             for play in (old_box, old_hub):
                 result = asyncio.run(play(writes, seed, old))
-                print(result.found.verdict("skew", result.committed, result.more), flush=True)  # noqa: T201 -- the verdict is the drill's whole purpose
+                told = result.found.verdict(
+                    "skew", result.committed, result.more, is_good=result.is_good
+                )
+                print(told, flush=True)  # noqa: T201 -- the verdict is the whole purpose
                 results.append(result.is_good)
     except NoHistory as error:
         print(f"skew FAIL: {error}")  # noqa: T201 -- as above

@@ -41,8 +41,11 @@ async def new_identity(district, twin, **wish):
     return fresh
 
 
-async def test_two_boards_are_noticed_until_one_has_an_identity_of_its_own(district, twins):
-    first, second = twins
+@pytest.mark.parametrize("who_parts", [0, 1], ids=["the older epoch", "the newer epoch"])
+async def test_two_boards_are_noticed_until_one_has_an_identity_of_its_own(
+    district, twins, who_parts
+):
+    first, second = (twins[1 - who_parts], twins[who_parts])
     assert (await listed(district))["has_two_live_epochs"]
     own = await new_identity(district, second, school_id=str(first.school_id))
     for board in (first, own):

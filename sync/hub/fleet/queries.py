@@ -40,9 +40,10 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                 WHERE older.school_id  = s.school_id
                   AND older.last_at_ms > newer.first_at_ms
                   AND older.last_at_ms > $2
-                  AND newer.last_at_ms > (SELECT max(m.enrolled_at_ms)
-                                            FROM node AS m
-                                           WHERE m.school_id = s.school_id))
+                  AND least(older.last_at_ms, newer.last_at_ms)
+                      > (SELECT max(m.enrolled_at_ms)
+                           FROM node AS m
+                          WHERE m.school_id = s.school_id))
        OR EXISTS (SELECT 1
                     FROM node AS old
                    WHERE old.school_id     = s.school_id
