@@ -546,6 +546,27 @@ async def test_what_the_district_writes_comes_down_on_the_stick(box, courier, ap
     await agree(box)
 
 
+async def test_who_is_forgotten_is_forgotten_by_sticks_too(box, courier, district, see):
+    """Also in what waits for its turn, and on a stick that arrives afterwards."""
+    known, late = box.db.value(NAME_OF, (box.cast.amina,)), courier.new_stick()
+    first, *_ = await three_segments(box, late)
+    shutil.copytree(late, late.with_name("copy"))
+    first.unlink()
+    await courier.deliver(late)
+    assert await held(see) == [3, 4]
+    path = f"/api/v1/schools/{identity(box.db).school_id}/erasures"
+    wish = {"person_id": str(box.cast.amina), "name": known, "reason": "A parent asked."}
+    assert (await district.client.post(path, json=wish)).is_success
+    assert await held(see) == []
+    await courier.deliver(late.with_name("copy"))
+    for _ in range(2):
+        await courier.round(box)
+    assert box.db.value(NAME_OF, (box.cast.amina,)) is None
+    assert await see.fetchval("SELECT count(*) FROM person WHERE id = $1", box.cast.amina) == 0
+    assert await see.fetchval("SELECT count(*) FROM erasure_answer") == 1
+    await agree(box)
+
+
 CLOSE = "UPDATE node SET state = $2 WHERE id = $1"
 
 
