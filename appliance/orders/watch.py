@@ -43,18 +43,23 @@ class Desk:
         self._quality: Final = quality
 
     async def watch(self, *, every_s: float = LOOK_EVERY_S) -> None:
-        """Look until cancelled. Whatever the database refuses is tried again."""
+        """Look until cancelled. Whatever goes wrong, there is a next look."""
         seen, looks = -1, 0
         while True:
             version = self._readers.data_version
             if version != seen or looks % LOOK_ANYWAY_EVERY == 0:
                 seen = version
-                try:
-                    await self.answer_all()
-                except DarasaError as error:
-                    logger.warning("orders wait code=%s", error.code)
+                await self._look()
             looks += 1
             await asyncio.sleep(every_s)
+
+    async def _look(self) -> None:
+        try:
+            await self.answer_all()
+        except DarasaError as error:
+            logger.warning("orders wait code=%s", error.code)
+        except Exception:
+            logger.exception("orders wait")
 
     async def answer_all(self) -> int:
         """Carry out or refuse what waits; return how many were answered.

@@ -286,6 +286,16 @@ async def test_a_proposal_is_decided_and_may_be_thought_over(district, school):
     await put(client, f"/api/v1/proposals/{an_id()}/decision", {"state": "accepted"}, 404)
     await school.send(rows("proposal", of_another_release))
     assert "6 Asubuhi" in await page(client, "/proposals")
+    own_row = await client.put(
+        f"/api/v1{path}", json={"state": "accepted", "name": "Amina Wanjiru"}
+    )
+    assert (own_row.status_code, own_row.json()["code"]) == (409, "owned-elsewhere")
+    for wish, code in (
+        ({"state": "refused", "name": "Amina"}, "invalid"),
+        ({"state": "accepted", "name": "Amina"}, "nothing-to-name"),
+    ):
+        other = f"/api/v1/proposals/{ident(of_another_release)}/decision"
+        assert (await put(client, other, wish, 400)).json()["code"] == code
 
 
 # A course for every school.

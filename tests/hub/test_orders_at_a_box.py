@@ -214,8 +214,9 @@ async def test_a_pupil_of_the_roster_is_proposed_about_and_the_school_hears(offi
     await office.contact()
     (open_,) = (await office.client.get("/api/v1/proposals")).json()
     assert (open_["about_name"], open_["wish"]) == ("نور الهدى", "Her name is Noor.")
-    decided = {"state": "accepted", "reason": "We changed it."}
+    decided = {"state": "accepted", "reason": "We changed it.", "name": "Noor Alhuda"}
     await office.put(f"/api/v1/proposals/{open_['id']}/decision", decided)
     await office.contact()
     (read,) = proposals(box.db, keeper)
     assert (read.state, read.reason) == ("accepted", "We changed it.")
+    assert box.db.value(NAME_OF, (pupil,)) == "Noor Alhuda"

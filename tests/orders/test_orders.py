@@ -9,6 +9,8 @@ import pytest
 from appliance.access.commands import PinAnswer, put_pin, sign_in_with_pin
 from appliance.classes.commands import add_member
 from appliance.clock import CERTAIN, SINCE_BOOT, TOLD, UNKNOWN
+from appliance.database.writer import Writer
+from appliance.errors import Busy
 from appliance.orders import commands as orders_commands
 from appliance.orders.queries import from_district, pins_needed
 from appliance.orders.watch import Desk
@@ -293,6 +295,18 @@ def test_a_bug_of_ours_is_an_answer_too_and_stops_nobody(
     assert told(failing) == ("refused", "The box failed at this order (ZeroDivisionError).")
     assert told(behind) == ("applied", None)
     assert "Amina" not in caplog.text
+
+
+def test_an_order_waits_while_the_box_cannot_write(writer, readers, database, school, order, told):
+    command = order("reset_pin", {"person_id": school.amina})
+    stopped = Writer(database)
+    stopped.start()
+    stopped.stop()
+    with pytest.raises(Busy):
+        asyncio.run(Desk(stopped, readers, lambda: NOW_MS, lambda: CERTAIN).answer_all())
+    assert told(command) is None
+    asyncio.run(Desk(writer, readers, lambda: NOW_MS, lambda: CERTAIN).answer_all())
+    assert told(command) == ("applied", None)
 
 
 async def answered(told, command):

@@ -9,7 +9,7 @@ import msgspec
 from appliance.errors import NotFound
 from appliance.orders.payloads import person_of, write_payload
 from sync.hub.database import Link
-from sync.hub.orders.faults import AlreadyAnswered, CommandTaken, Withdrawn
+from sync.hub.orders.faults import AlreadyAnswered, CommandTaken, NothingToName, Withdrawn
 from sync.hub.orders.models import NewAnnouncement, NewCommand, NewDecision, NewSetting
 from sync.hub.orders.rows import Pen, derived_id
 
@@ -18,6 +18,13 @@ SCOPE_OF: Final[Mapping[str, LiteralString]] = {
     "setting": "SELECT s.school_id FROM setting AS s WHERE s.id = $1",
     "proposal": "SELECT p.school_id FROM proposal AS p WHERE p.id = $1",
 }
+
+PROPOSED: Final[LiteralString] = """
+SELECT p.kind, p.about_id
+  FROM proposal AS p
+ WHERE p.school_id = $1
+   AND p.id        = $2
+"""
 
 ANSWERED: Final[LiteralString] = """
 SELECT EXISTS (SELECT 1
@@ -98,7 +105,12 @@ async def withdraw_command(pen: Pen, command_id: UUID) -> None:
 
 
 async def decide(pen: Pen, proposal_id: UUID, new: NewDecision) -> None:
-    """Answer a proposal; a district may think again, and the newest answer counts."""
+    """Answer a proposal; a district may think again, and the newest answer counts.
+
+    With a name, the district's own row is renamed too. Raises NotFound, NothingToName.
+    """
+    if new.name is not None:
+        await _rename(pen, proposal_id, new.name.strip())
     decision_id = derived_id(proposal_id, "decision")
     reason = new.reason.strip() or None
     before = await pen.read("proposal_decision", decision_id)
@@ -111,3 +123,16 @@ async def decide(pen: Pen, proposal_id: UUID, new: NewDecision) -> None:
             reason=reason,
             at_ms=pen.now_ms,
         )
+
+
+async def _rename(pen: Pen, proposal_id: UUID, name: str) -> None:
+    about = await pen.link.fetchrow(PROPOSED, pen.scope_id, proposal_id)
+    if about is None:
+        raise NotFound(f"proposal {proposal_id}")
+    match about["kind"]:
+        case "edit_person":
+            await pen.put_changed("person", id=about["about_id"], display_name=name)
+        case "edit_class":
+            await pen.put_changed("class_group", id=about["about_id"], name=name)
+        case kind:
+            raise NothingToName(f"proposal {proposal_id} is of kind {kind}")

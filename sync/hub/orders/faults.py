@@ -4,6 +4,7 @@ Conflict: Withdrawn        it was taken back; write a new one
           CommandTaken     the id belongs to another order
           AlreadyAnswered  the box has done it, or refused: there is nothing to take back
 Invalid:  BadRoster        a list of pupils that cannot be read
+          NothingToName    a proposal about something that has no name
 """
 
 from uuid import UUID
@@ -43,3 +44,10 @@ class BadRoster(Invalid):
     code = "bad-roster"
     title = "This list cannot be read"
     hint = "The first line says: class,name or class,name,number. Every line after it is a pupil."
+
+
+class NothingToName(Invalid):
+    """Only persons and classes are renamed with an answer."""
+
+    code = "nothing-to-name"
+    hint = "Answer without a name, and change the row where it is written."

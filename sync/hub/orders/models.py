@@ -95,10 +95,16 @@ class CommandListed(Struct, frozen=True, kw_only=True):
 
 
 class NewDecision(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the district says to a proposal."""
+    """What the district says to a proposal; `name` is what the person or class is called then."""
 
     state: Decision
     reason: Reason = ""
+    name: ClassName | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to rename what was not agreed to."""
+        if self.name is not None and self.state != "accepted":
+            raise ValueError("a name comes with accepted only")
 
 
 class ProposalListed(Struct, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ class DecisionForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     state: Decision
     reason: Annotated[str, Meta(max_length=REASON_LENGTH_MAX)] = ""
+    name: Typed = ""
 
 
 @get("/announcements")
@@ -157,7 +158,9 @@ async def decide_on_page(
     visitor: NamedDependency[Visitor],
 ) -> Redirect:
     """Accept or refuse."""
-    await settle(hub, visitor, proposal_id, NewDecision(state=data.state, reason=data.reason))
+    named = data.name.strip() if data.state == "accepted" else ""
+    new = NewDecision(state=data.state, reason=data.reason, name=named or None)
+    await settle(hub, visitor, proposal_id, new)
     return Redirect("/proposals", status_code=303)
 
 
