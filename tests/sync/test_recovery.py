@@ -87,7 +87,7 @@ async def test_a_page_that_cannot_be_read_is_kept_in_no_part(joined, web, db, bl
 
     def spoilt(*args):
         page = pull(*args)
-        bad = msgspec.convert(block, type(page.rows[0]))
+        bad = decode(encode(block), type(page.rows[0]))
         return msgspec.structs.replace(page, rows=[*page.rows, bad], more=True)
 
     web.hub.pull = spoilt
