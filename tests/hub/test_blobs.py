@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from uuid import UUID
 
 import httpx
 import pytest
@@ -224,3 +225,19 @@ async def test_a_body_larger_than_a_piece_is_refused_unread(school):
     large = encode({"sha256": school.digest, "offset": 0, "data": bytes(BLOB_CHUNK_BYTES_MAX * 2)})
     answer = await school.client.post("/sync/v1/blobs", content=large, headers=school.headers)
     assert answer.status_code == 413
+
+
+async def test_a_person_who_is_forgotten_takes_the_files_along(school, district, settings, app):
+    await say(school, chunk(school.digest, b"0123456789"))
+    path = settings.data / "blobs" / str(school.school_id) / school.digest.hex()
+    assert path.exists()
+    amina = values("person", school.school_id, display_name="Amina Otieno")
+    photo = hashlib.sha256(b"amina").digest()
+    mine = values("attachment", person_id=amina[0], sha256=photo, size_bytes=5)
+    await school.send(rows("person", amina), rows("attachment", mine))
+    await say(school, chunk(photo, b"amina"))
+    wish = {"person_id": str(UUID(bytes=amina[0])), "name": "Amina Otieno", "reason": "asked for"}
+    answer = await district.client.post(f"/api/v1/schools/{school.school_id}/erasures", json=wish)
+    assert answer.is_success, answer.text
+    assert path.exists()
+    assert not path.with_name(photo.hex()).exists()

@@ -9,6 +9,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from appliance.errors import Invalid
+from sync.hub.blobs.keeping import forget_unnamed
 from sync.hub.database import Link, rows, scoped
 from sync.hub.erasure.listing import Erased, add_to_list, read_list
 from sync.hub.erasure.models import ErasureWish, PersonFound
@@ -77,11 +78,14 @@ async def erase(
         reason=wish.reason.strip(),
     )
     add_to_list(hub.settings.erased_file, erased)
-    await purge(link, erased, now_ms=erased.at_ms)
+    await purge(hub, link, erased, now_ms=erased.at_ms)
 
 
-async def purge(link: Link, erased: Erased, *, now_ms: int) -> int:
-    """Put somebody on the school's list and delete every row; return how many. Repeatable."""
+async def purge(hub: Hub, link: Link, erased: Erased, *, now_ms: int) -> int:
+    """Put somebody on the school's list, delete every row and file; return how many rows.
+
+    Repeatable.
+    """
     school_id, person_id = erased.school_id, erased.person_id
     if not await link.fetchval(IS_LISTED, school_id, person_id):
         values: Mapping[str, UUID | int] = {
@@ -96,6 +100,7 @@ async def purge(link: Link, erased: Erased, *, now_ms: int) -> int:
     if await link.fetchval(IS_NAMED, school_id, person_id):
         await _take_name(link, school_id, person_id, now_ms=now_ms)
     removed: int = await link.fetchval(ERASE, person_id)
+    await forget_unnamed(hub, link, school_id)
     return removed
 
 
@@ -129,5 +134,5 @@ async def erase_again(hub: Hub, district_id: UUID) -> int:
     back = [each for key, each in known.items() if key not in there and key[0] in schools]
     for each in back:
         async with scoped(hub.pools.web, school_id=each.school_id, district_id=district_id) as link:
-            await purge(link, each, now_ms=hub.clock())
+            await purge(hub, link, each, now_ms=hub.clock())
     return len(back)
