@@ -152,6 +152,8 @@ class Link:
                 if last < 0:
                     self.broken += 1
                     raise ConnectionResetError("the weather")
+                if sink.is_closing():
+                    return  # the other way has ended meanwhile; uvloop would not take it kindly
                 sink.write(chunk)
                 await sink.drain()
         except OSError:

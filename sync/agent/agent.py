@@ -43,7 +43,7 @@ from sync.agent.link import Link, Pass, enrol
 from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_MAX, Pace
 from sync.agent.rotation import finish_rotation
 from sync.agent.routes import default_routes
-from sync.agent.sealing import Stamp
+from sync.agent.sealing import Share, Stamp
 from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
 from sync.agent.shedding import shed
 from sync.agent.store import RANK_MAX, Identity
@@ -53,6 +53,7 @@ from sync.protocol import NONCE_BYTES
 
 logger = logging.getLogger(__name__)
 
+BREATH_S: Final = 0.005
 POLL_S: Final = 1.0  # `data_version` is one read of shared memory
 WORDS_MAX: Final = 500
 CARD_TROUBLE: Final = (Busy, StorageFull, WriteFailed)
@@ -287,7 +288,7 @@ class Agent:
         leave = self._line.leave
         if leave is Leave.NOTHING:
             return None
-        session.rank_max = RANK_MAX if leave is Leave.ALL else 0
+        session.share = Share(rank_max=RANK_MAX if leave is Leave.ALL else 0, breathe=breathe)
         room = max(min(self._pace.size_bytes, self._line.budget.room_bytes(leave)), SIZE_BYTES_MIN)
         return session.next_request(self._stamp(), int(room))
 
@@ -355,6 +356,11 @@ class Agent:
     def _is_asked(self) -> bool:
         """Say whether the keeper has typed something new; the old token was tried."""
         return enrolment.wish(self._db) not in {None, self._tried}
+
+
+def breathe() -> None:
+    """Let the class's writes in: SQLite's own waiting doubles its sleeps and would lose."""
+    time.sleep(BREATH_S)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

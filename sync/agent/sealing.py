@@ -13,7 +13,7 @@ more, and the hub finds duplicates.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, LiteralString
 
 from msgspec import Struct
@@ -86,6 +86,7 @@ class Share(Struct, frozen=True):
 
     size_max: int = SEGMENT_RAW_BYTES_MAX
     rank_max: int = RANK_MAX
+    breathe: Callable[[], None] = lambda: None  # between two transactions: the class writes
 
 
 class Mark(Struct, frozen=True):
@@ -129,6 +130,7 @@ def seal_rows(
         if not is_kept:
             return 0
     for piece in batched(batch.marks, MARKS_AT_ONCE):
+        share.breathe()
         with db.changing() as tx:
             forget_marks(tx, me, stream, batch, piece)
     return batch.count

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
@@ -108,7 +108,7 @@ class Session:
         self.forked: Fork | None = None
         self.agreed: Hello | None = None  # the last hello that found us on one chain
         self.hub_time_ms: int | None = None  # as the last hello said
-        self.rank_max = store.RANK_MAX  # what may be sealed now
+        self.share = Share()  # what one segment may carry now; its size is asked each time
 
     def forget(self) -> None:
         """Contact was lost or the hub said something unexpected: begin with hello again."""
@@ -145,7 +145,7 @@ class Session:
                 mark_next(self._db, me, now_ms=stamp.now_ms)
             case SealRows(lane=lane):
                 stream = store.streams(self._db, me.epoch)[lane]
-                share = Share(size_max, self.rank_max)
+                share = structs.replace(self.share, size_max=size_max)
                 seal_rows(self._db, me, stream, self._key, stamp, share)
 
     def _me(self) -> Identity:
@@ -159,7 +159,7 @@ class Session:
             heard=self._heard,
             has_rows_to_mark=me.remark_tbl is not None,
             recovery_due=me.recovery_due,
-            lanes=store.lane_views(self._db, me.epoch, self.rank_max),
+            lanes=store.lane_views(self._db, me.epoch, self.share.rank_max),
         )
 
     def question(self, stamp: Stamp) -> HelloRequest:
