@@ -75,10 +75,10 @@ def number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def write_results(figures: Sequence[Figure], *, now_ms: int) -> Path:
-    """Keep the run as bench/results/latest.json; return where."""
+def write_results(figures: Sequence[Figure], *, now_ms: int, name: str = "latest.json") -> Path:
+    """Keep the run in bench/results; return where."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "latest.json"
+    path = RESULTS / name
     run = {
         "at_ms": now_ms,
         "machine": platform.machine(),
