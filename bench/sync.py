@@ -30,7 +30,7 @@ from demo.stage import open_folder
 from sync.agent import store
 
 HISTORY: Final = 0.05
-ROUNDS: Final = 5
+ROUNDS: Final = 9
 KBPS: Final = 256
 DRAINED: Final = 2_000_000
 DAY_PUPILS: Final = 50
@@ -103,9 +103,9 @@ async def drain(bench: Bench, hub: Hub) -> list[Figure]:
             began = time.monotonic()
             with agent_process(bench.school.data_dir) as agent:
                 memory = await until_drained(db, lambda: uss_mib(agent))
-            took = time.monotonic() - began
-    share, size = DRAINED / changes, relay.bytes_up + relay.bytes_down
-    line_s = relay.bytes_up / (KBPS * 125)
+            took, size = time.monotonic() - began, relay.bytes_up + relay.bytes_down
+            line_s = relay.bytes_up / (KBPS * 125)
+    share = DRAINED / changes
     return [
         known("changes carried, the mixture of a school day", changes, ""),
         known("bytes both ways for each, everything counted", size / changes, "B"),

@@ -16,7 +16,7 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
-from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection, wait_for_lock
+from appliance.database.connection import open_connection, wait_for_lock
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +121,6 @@ def restart_wal(writer: apsw.Connection) -> bool:
         logger.warning("wal restart put off cause=%s", error)
         return False
     finally:
-        writer.set_busy_timeout(BUSY_TIMEOUT_MS)
+        writer.set_busy_handler(wait_for_lock)
     assert 0 <= frames == copied, (frames, copied)
     return True
