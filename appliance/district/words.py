@@ -95,9 +95,9 @@ def _aside(status: SyncStatus) -> Line | None:
     if not status.put_aside and not status.has_unlisted:
         return None
     more = "More than " if status.has_unlisted else ""
-    words = f"{more}{_count(status.put_aside, 'row was', 'rows were')} put aside by the district:"
-    words += " it could not read them as they came. They are safe on this box only."
-    todo = "The district looks at them. Tell its staff if this stays."
+    words = f"{more}{_count(status.put_aside, 'row is', 'rows are')} put aside at the district,"
+    words += " which could not merge what came. It is safe on this box only."
+    todo = "The district looks at it. Tell its staff if this stays."
     if status.has_unlisted:
         todo += " Until then no hand-in is called safe there, because the list is not complete."
     return Line("bad", "Put aside", words, todo)

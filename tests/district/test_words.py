@@ -61,7 +61,7 @@ def test_all_is_well():
         ({"contact_at_ms": None}, "No contact", "wait", "has not answered yet"),
         ({"contact_at_ms": NOW_MS - 4 * DAY_MS}, "Last contact", "wait", "can go on working"),
         ({"recovery_due": True}, "Fetching", "wait", "Nothing is sent until that is done"),
-        ({"put_aside": 3}, "Put aside", "bad", "3 rows were put aside"),
+        ({"put_aside": 3}, "Put aside", "bad", "3 rows are put aside"),
         ({"put_aside": 3, "has_unlisted": True}, "Put aside", "bad", "More than 3 rows"),
         ({"dismissed": 1}, "Not taken", "wait", "1 row will not be taken"),
         ({"in_conflict": 5}, "Two versions", "info", "5 rows have two versions"),
