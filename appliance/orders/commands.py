@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from appliance.access.models import Actor
 from appliance.accounts.commands import nfc
-from appliance.clock import TOLD
+from appliance.clock import CERTAIN
 from appliance.database.transaction import Transaction
 from appliance.ids import uuid7
 from appliance.orders.execute import execute
@@ -49,11 +49,11 @@ class Said(Struct, frozen=True):
 def carry_out(tx: Transaction, command_id: UUID, *, now_ms: int, quality: int) -> bool:
     """Do what the district asks and answer, in one transaction; return whether it was answered.
 
-    Answered or withdrawn commands are left alone. One that may have expired under a clock
-    that may be wrong goes on waiting. Raises what the features raise; then nothing was done.
+    Answered or withdrawn commands are left alone, and so is one with a time limit while the
+    clock may be wrong. Raises what the features raise; then nothing was done.
     """
-    order = waiting(tx, command_id)
-    if order is None or (order.expires_at_ms is not None and quality < TOLD):
+    order = waiting(tx, command_id, quality=quality)
+    if order is None:
         return False
     if order.expires_at_ms is not None and order.expires_at_ms <= now_ms:
         _answer(tx, order, "expired", None, now_ms=now_ms)
@@ -65,7 +65,7 @@ def carry_out(tx: Transaction, command_id: UUID, *, now_ms: int, quality: int) -
 
 def refuse(tx: Transaction, command_id: UUID, reason: str, *, now_ms: int) -> None:
     """Tell the district why nothing was done."""
-    order = waiting(tx, command_id)
+    order = waiting(tx, command_id, quality=CERTAIN)
     if order is not None:
         _answer(tx, order, "refused", reason[:REASON_LENGTH_MAX], now_ms=now_ms)
 

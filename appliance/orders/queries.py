@@ -30,7 +30,8 @@ ORDERS_AT_ONCE: Final = 100
 LISTED_MAX: Final = 200
 
 # A command waits until it is answered or withdrawn. While the box fetches what it had
-# before it was restored, nobody knows which ones were answered: then none is waiting.
+# before it was restored, nobody knows which ones were answered: then none is waiting. One
+# with a time limit waits for a clock that is sure, and keeps nobody behind it waiting.
 PENDING: Final[LiteralString] = """
 SELECT c.id, c.kind, c.person_id, c.payload, c.by_person_id, i.school_id,
        coalesce(o.locale, 'en') AS locale, c.expires_at_ms
@@ -43,6 +44,7 @@ SELECT c.id, c.kind, c.person_id, c.payload, c.by_person_id, i.school_id,
     ON o.id = i.school_id
  WHERE i.recovery_due = 0
    AND (?1 IS NULL OR c.id = ?1)
+   AND (?2 OR c.expires_at_ms IS NULL)
    AND NOT EXISTS (SELECT 1
                      FROM command_result AS r
                     WHERE r.command_id = c.id)
@@ -50,7 +52,7 @@ SELECT c.id, c.kind, c.person_id, c.payload, c.by_person_id, i.school_id,
                      FROM erasure AS e
                     WHERE e.id = c.person_id)
  ORDER BY c.issued_at_ms, c.id
- LIMIT ?2
+ LIMIT ?3
 """
 
 # Nobody is kept from reading by a clock that may be wrong.
@@ -192,14 +194,14 @@ SELECT owner_node_id IS NOT NULL AS is_districts, NULL AS person_id, title AS na
 }
 
 
-def pending(db: Reader) -> list[Order]:
-    """Return the commands that wait for an answer, oldest first."""
-    return db.rows(Order, PENDING, (None, ORDERS_AT_ONCE))
+def pending(db: Reader, *, quality: int) -> list[Order]:
+    """Return the commands that can be answered under this clock, oldest first."""
+    return db.rows(Order, PENDING, (None, quality >= TOLD, ORDERS_AT_ONCE))
 
 
-def waiting(db: Reader, command_id: UUID) -> Order | None:
-    """Return this command while it waits for an answer."""
-    return db.row(Order, PENDING, (command_id, 1))
+def waiting(db: Reader, command_id: UUID, *, quality: int) -> Order | None:
+    """Return this command while it waits for an answer that can be given under this clock."""
+    return db.row(Order, PENDING, (command_id, quality >= TOLD, 1))
 
 
 def announcements(db: Reader, *, now_ms: int, quality: int) -> list[Announcement]:

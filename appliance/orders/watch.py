@@ -66,7 +66,7 @@ class Desk:
 
         Raises Busy, StorageFull, WriteFailed: then the rest waits for the next look.
         """
-        orders = await self._readers.read(pending)
+        orders = await self._readers.read(pending, quality=self._quality())
         return sum([await self._answer(order.id) for order in orders])
 
     async def _answer(self, command_id: UUID) -> bool:

@@ -12,7 +12,7 @@ from appliance.clock import CERTAIN, SINCE_BOOT, TOLD, UNKNOWN
 from appliance.database.writer import Writer
 from appliance.errors import Busy
 from appliance.orders import commands as orders_commands
-from appliance.orders.queries import from_district, pins_needed
+from appliance.orders.queries import ORDERS_AT_ONCE, from_district, pins_needed
 from appliance.orders.watch import Desk
 from tests.cast import HOUR_MS, NOW_MS, new_id
 from tests.orders.cast import STARTS, make_districts
@@ -256,6 +256,14 @@ def test_an_order_is_late_only_by_a_clock_that_is_sure(
     command = order("reset_pin", {"person_id": school.amina}, expires_at_ms=expires)
     answer(quality=quality)
     assert (told(command) or (None,))[0] == state
+
+
+def test_orders_that_wait_for_the_clock_keep_nobody_waiting(school, order, answer, told):
+    for _ in range(ORDERS_AT_ONCE):
+        order("reset_pin", {"person_id": school.amina}, expires_at_ms=NOW_MS + HOUR_MS)
+    behind = order("reset_pin", {"person_id": school.jose}, issued_at_ms=NOW_MS + 1)
+    assert answer(quality=SINCE_BOOT) == 1
+    assert told(behind) == ("applied", None)
 
 
 @pytest.mark.parametrize(
