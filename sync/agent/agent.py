@@ -319,7 +319,7 @@ class Agent:
 
     def _note(self, error: DarasaError) -> None:
         """Tell the keeper in plain words; a row is written only when the words change."""
-        is_normal = isinstance(error, Unreachable | HubBusy)  # what the socket said is for the log
+        is_normal = isinstance(error, Unreachable | HubBusy | BudgetSpent)  # what the socket said is for the log
         words = f"{error.title}. {error.hint if is_normal else error.detail}"[:WORDS_MAX]
         try:
             with self._db.changing() as tx:

@@ -1,7 +1,7 @@
 """Segments that were cut on their way in: kept for a while, so that the rest is enough.
 
 On a link that drops every few seconds, whole segments sent again cost a third more bytes
-(docs/decisions/0012), and one that takes longer than the link lasts would never arrive. What
+(docs/decisions/0013), and one that takes longer than the link lasts would never arrive. What
 has come of a body is remembered here, in memory: bounded, the oldest forgotten first, gone
 with the process. A box that finds nothing sends all of it again; nothing rests on this.
 """
