@@ -87,7 +87,7 @@ def ids_in(*images: Mapping[str, object]) -> list[bytes]:
 def _pair(name: str, left: object, right: object, names: Mapping[bytes, str]) -> Pair:
     said = _said(name, left, names), _said(name, right, names)
     runs = _marked(*said) if left != right else ([Run(said[0], False)], [Run(said[1], False)])  # noqa: FBT003 -- a field
-    title = name.removesuffix("_ms").removesuffix("_id").replace("_", " ")
+    title = name.removesuffix("_ms").removesuffix("_mp").removesuffix("_id").replace("_", " ")
     return Pair(title, *runs, left != right, name in BOOKKEEPING)
 
 
