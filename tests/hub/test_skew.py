@@ -59,6 +59,20 @@ def same_statements():
 
 
 @pytest.fixture
+async def migrates(see):
+    """Run a migration of the next release; undone afterwards, for the database is kept."""
+    undoing = []
+
+    async def run(sql, undo):
+        await see.execute(sql)
+        undoing.append(undo)
+
+    yield run
+    for undo in undoing:
+        await see.execute(undo)
+
+
+@pytest.fixture
 async def restart(settings, watch):
     """Start the hub again, as after `darasa-hub migrate`."""
 
@@ -178,25 +192,48 @@ async def test_both_whole_images_are_kept_when_two_epochs_meet(box, see):
     assert told == {("Rain", "green"), ("Snow", "white")}
 
 
-async def test_a_migration_gives_columns_their_place(box, see, restart, monkeypatch):
-    one, two = values("module"), values("module")
-    block = with_column(rows("module", one, two), "colour", "green", 7)
-    await box.send(with_column(block, "smell", "rain", None))
-    await see.execute("ALTER TABLE module ADD COLUMN colour text")
+async def test_a_migration_gives_columns_their_place(box, see, migrates, restart, monkeypatch):
+    sent = [values("module") for _ in range(4)]
+    colours = ["green", 7, "blood", None]  # 7 is no text, and the new column takes no blood
+    block = with_column(rows("module", *sent), "colour", *colours)
+    await box.send(with_column(block, "smell", "rain", None, None, None))
+    await migrates(
+        "ALTER TABLE module ADD COLUMN colour text CHECK (colour <> 'blood')",
+        "ALTER TABLE module DROP COLUMN colour",
+    )
     learns(monkeypatch, newer("module", Column("colour", "text", since=9)))
     await restart()
     found = {row["id"].bytes: row["colour"] for row in await see.fetch("TABLE module")}
-    assert found == {one[0]: "green", two[0]: None}
+    assert [found[row[0]] for row in sent] == ["green", None, None, None]
     left = {row["pk"].bytes: row["columns"] for row in await see.fetch("TABLE sync_extra")}
-    assert left == {one[0]: '["smell"]', two[0]: '["colour","smell"]'}  # 7 is no text
+    waits, placed = '["colour","smell"]', '["smell"]'
+    assert [left[row[0]] for row in sent] == [placed, waits, waits, placed]
 
 
-async def test_a_migration_brings_parked_tables_in(box, see, restart, monkeypatch):
+async def test_an_id_that_came_too_early_is_an_id_in_its_column(
+    box, see, migrates, restart, monkeypatch
+):
+    one, pointed = values("module"), new_id()
+    await box.send(with_column(rows("module", one, values("module")), "twin_id", pointed, None))
+    await migrates(
+        "ALTER TABLE module ADD COLUMN twin_id uuid", "ALTER TABLE module DROP COLUMN twin_id"
+    )
+    learns(monkeypatch, newer("module", Column("twin_id", "id", since=9)))
+    await restart()
+    found = {row["id"].bytes: row["twin_id"] for row in await see.fetch("TABLE module")}
+    assert found[one[0]] == UUID(bytes=pointed)
+    later = values("module", id=one[0], version=2, twin_id=None)
+    await box.send(rows("module", later))  # every column is known now
+    assert await see.fetchval("SELECT count(*) FROM module WHERE twin_id IS NOT NULL") == 0
+    assert await see.fetchval("SELECT count(*) FROM sync_extra WHERE columns <> '[]'") == 0
+
+
+async def test_a_migration_brings_parked_tables_in(box, see, migrates, restart, monkeypatch):
     badges = [(new_id(), new_id(), name) for name in ("Reader", "", "قارئ")]
     await box.send(Rows("badge", BADGE_NAMES, badges[:2]), facts(1))
     await box.send(Rows("badge", BADGE_NAMES, [*badges[2:], (b"?", new_id(), "")]))
     assert await see.fetchval("SELECT count(*) FROM sync_quarantine") == 4
-    await see.execute(CREATE_BADGE)
+    await migrates(CREATE_BADGE, "DROP TABLE badge")
     learns(monkeypatch, BADGE)
     for _ in range(2):  # a second start finds nothing more
         await restart()
@@ -208,11 +245,15 @@ async def test_a_migration_brings_parked_tables_in(box, see, restart, monkeypatc
     assert [row["reason"] for row in await see.fetch(open_ones)] == ["id-is-no-id"]
 
 
-async def test_parked_rows_of_one_school_never_reach_another(district, see, restart, monkeypatch):
+async def test_parked_rows_of_one_school_never_reach_another(
+    district, see, migrates, restart, monkeypatch
+):
     schools = [await district.school(name) for name in ("Hilltop", "Lycée du Lac")]
     for school in schools:
         await school.send(Rows("badge", BADGE_NAMES, [(new_id(), new_id(), school.name)]))
-    await see.execute(CREATE_BADGE)
+    third = await district.school("Riverside")  # whose only badge stays where it is
+    await third.send(Rows("badge", BADGE_NAMES, [(b"?", new_id(), third.name)]))
+    await migrates(CREATE_BADGE, "DROP TABLE badge")
     learns(monkeypatch, BADGE)
     await restart()
     found = {(row["school_id"], row["name"]) for row in await see.fetch("TABLE badge")}
@@ -230,6 +271,15 @@ async def test_what_a_newer_box_sent_comes_back_to_it_whole(box):
         ("Rain", None),
         (None, None),
     }
+
+
+async def test_what_was_sent_with_an_earlier_image_does_not_come_back_with_a_later_one(box):
+    one = new_id()
+    await box.send(with_column(rows("module", values("module", id=one)), "colour", "green"))
+    await box.send(rows("module", values("module", id=one, version=2)))
+    box.begin_epoch()
+    (block,) = (await box.pull()).rows
+    assert "colour" not in block.c
 
 
 async def test_an_older_box_is_sent_nothing_it_has_no_place_for(box):

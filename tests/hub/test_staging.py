@@ -40,6 +40,11 @@ def test_a_value_of_the_wrong_type_is_found_in_its_row(column, value, reason):
     assert [row for batch in found.batches for row in batch.rows] == good
 
 
+def test_where_no_row_may_be_merged_there_is_no_batch():
+    found = sort_rows(rows("progress_fact", values("progress_fact", percent="many")), SCHOOL)
+    assert (len(found.refused), found.batches) == (1, [])
+
+
 def test_nothing_is_no_value_of_the_wrong_type():
     row = values("progress_fact", percent=None)
     assert sort_rows(rows("progress_fact", row), SCHOOL).refused == []
