@@ -121,6 +121,7 @@ class Board:
         self.backup = None
         self.life = 0
         self.touched = set()
+        self.handed_over = []  # (table, before, after): the hub lost a row that the school keeps
         Board.number += 1
         self.disk = PowerLossDisk(f"board-{Board.number}", dice)
         self.is_up = False
@@ -170,6 +171,8 @@ class Board:
             values = update.new or update.old
             self.in_use.add(table)
             self.touched.add((table, (update.old or values)[0]))
+            if update.old and update.new and is_handed_over(table, update.old, update.new):
+                self.handed_over.append((table, update.old, update.new))
 
     def close(self):
         """Hang up; without power nothing more reaches the disk."""
@@ -315,3 +318,10 @@ def name_of(number):
 
 def stamp(now_ms):
     return Stamp(now_ms=now_ms, clock_quality=1, schema_version=2, app_version="0.1.0")
+
+
+def is_handed_over(table, before, after):
+    """The same content under the same number, and nobody's but the school's from now on."""
+    if table.is_fact or before[-3] is None or after[-3] is not None:
+        return False
+    return (before[:-5], before[-4]) == (after[:-5], after[-4])

@@ -29,6 +29,12 @@ class Oracle:
         if parent is not None:
             self.children.setdefault(parent, []).append(key)
 
+    def followed(self, parent, key):
+        """The agent wrote `key` over `parent` by itself; the same again after a power cut."""
+        self.values.setdefault(key, Value())
+        if key not in self.children.setdefault(parent, []):
+            self.children[parent].append(key)
+
     def acknowledged(self, key):
         self.values[key].is_owed = True
 

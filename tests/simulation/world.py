@@ -19,6 +19,7 @@ from sync.agent.retention import trim
 from sync.agent.session import Fetch, Greet, Send, Worked
 from sync.core.segment import SegmentRefused
 from sync.hub.intake.staging import SCHOOL_COLUMN
+from sync.merge import row_hash
 from sync.registry import TABLE
 from tests.simulation import invariants
 from tests.simulation.accidents import ACTS
@@ -157,7 +158,12 @@ class World:
         return True
 
     def next_request(self, board):
-        return board.next_request(self.now_ms)
+        request = board.next_request(self.now_ms)
+        for table, before, after in board.handed_over:
+            images = [(table.name, row[0], row_hash(table, row)) for row in (before, after)]
+            self.oracle.followed(*images)
+        board.handed_over.clear()
+        return request
 
     def _take(self, board, request, answer):
         board.touched.clear()
