@@ -26,6 +26,7 @@ OTHER_TEXT = {
     "sync.hub.database": "callers' text",
     "sync.hub.intake.digests": "one statement a table, made from the registry when imported",
     "sync.hub.intake.merging": "one statement a table, made from the registry when imported",
+    "sync.hub.intake.unfit": "one statement a table, made from the registry when imported",
     "sync.hub.intake.placing": "columns that a migration has made, named by the registry",
     "sync.hub.migrate": "the text of migrations",
     "sync.hub.sharding": "statements about the tables of the catalogue, also printed",
