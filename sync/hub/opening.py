@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 from typing import Final
 
-from appliance.access.limits import GuessLimit
 from appliance.access.passwords import PasswordHasher
 from appliance.clock import Clock
 from sync.hub.database import open_pools, scoped
@@ -14,6 +13,7 @@ from sync.hub.identity import require_identity
 from sync.hub.intake.gate import Gate
 from sync.hub.intake.uploads import Uploads
 from sync.hub.keys import load_key
+from sync.hub.limits import SharedGuessLimit
 from sync.hub.migrate import require_schema
 from sync.hub.running import Hub
 from sync.hub.settings import HubSettings
@@ -35,6 +35,8 @@ async def open_hub(settings: HubSettings, clock: Clock) -> AsyncIterator[Hub]:
             await require_schema(connection)
         async with scoped(pools.web) as link:
             who = await require_identity(link, key, now_ms=clock())
+        guesses = SharedGuessLimit(settings.redis_url)
+        stack.push_async_callback(guesses.close)
         hub = Hub(
             settings=settings,
             clock=clock,
@@ -44,7 +46,7 @@ async def open_hub(settings: HubSettings, clock: Clock) -> AsyncIterator[Hub]:
             gate=Gate(settings.ingest_at_once),
             uploads=Uploads(),
             hasher=stack.enter_context(closing(PasswordHasher())),
-            guesses=GuessLimit(),
+            guesses=guesses,
             app_version=APP_VERSION,
         )
         if who.district_id is not None:

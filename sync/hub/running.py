@@ -4,13 +4,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from appliance.access.limits import GuessLimit
 from appliance.access.passwords import PasswordHasher
 from appliance.clock import Clock
 from sync.hub.database import Pools
 from sync.hub.intake.gate import Gate
 from sync.hub.intake.uploads import Uploads
 from sync.hub.keys import HubKey
+from sync.hub.limits import SharedGuessLimit
 from sync.hub.settings import HubSettings
 
 
@@ -25,5 +25,5 @@ class Hub(Struct, frozen=True, kw_only=True):
     gate: Gate
     uploads: Uploads
     hasher: PasswordHasher
-    guesses: GuessLimit
+    guesses: SharedGuessLimit
     app_version: str

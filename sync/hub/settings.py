@@ -33,6 +33,10 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     web_connections: Annotated[
         int, Meta(ge=1, le=100, description="Connections for pages; as many again for reports.")
     ] = 4
+    redis_url: Annotated[
+        str,
+        Meta(description="Redis or Valkey: several hubs count guesses together."),
+    ] = ""
     backup_dsn: Annotated[
         str, Meta(description="PostgreSQL as a role with REPLICATION, for `backup`; else `dsn`.")
     ] = ""

@@ -66,7 +66,7 @@ async def claim_district(hub: Hub, claim: Claim) -> Claimed:
     async with scoped(hub.pools.web) as link:
         if (await identity(link)).district_id is not None:
             raise AlreadyClaimed("this hub already has a district")
-    hub.guesses.take(CLAIM_GUESSES, now_ms=hub.clock())
+    await hub.guesses.take(CLAIM_GUESSES, now_ms=hub.clock())
     if not is_claim_code(hub.settings.claim_file, claim.code):
         raise WrongClaimCode("the claim code does not match")
     secret_hash = await hub.hasher.run(password_hash, claim.password)

@@ -85,7 +85,7 @@ SELECT p.id AS person_id, p.display_name, d.id AS district_id, d.name AS distric
 async def sign_in(hub: Hub, secret: SignIn) -> str:
     """Return the token of a new session. Raises WrongPassword, TooManyRequests, Busy."""
     account, now_ms = secret.sign_in_name.casefold(), hub.clock()
-    hub.guesses.take(account, now_ms=now_ms)
+    await hub.guesses.take(account, now_ms=now_ms)
     async with scoped(hub.pools.web) as link:
         district_id = (await identity(link)).district_id
         await set_scope(link, school_id=district_id)
@@ -94,7 +94,7 @@ async def sign_in(hub: Hub, secret: SignIn) -> str:
     if not await hub.hasher.run(password_matches, known, secret.password):
         raise WrongPassword("the name or the password does not match")
     assert stored is not None
-    hub.guesses.forgive(account)
+    await hub.guesses.forgive(account)
     token = new_token()
     until_ms = now_ms + SESSION_MS
     async with scoped(hub.pools.web, school_id=district_id) as link:
