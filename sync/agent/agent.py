@@ -171,23 +171,35 @@ class Agent:
 
     async def _converse(self, me: Identity, key: SigningKey, client: httpx.AsyncClient) -> Round:
         session = Session(self._db, key, self._chance)
-        link = Link(client, me, key, self._pass, time.monotonic)
+        link = Link(client, me, key, self._pass, time.monotonic, self._line.allow)
         segments = rows = 0
         owed = me.recovery_due
         while request := self._next_request(session):
             rows += await self._carry(session, link, request)
             segments += isinstance(request, Send)
             await asyncio.sleep(0)  # let the watchdog's beat in between two steps
-        rows += await self._fetch_down(session, link)
-        await self._erase(session, link)
-        await self._compare(session, link)
-        await self._move_files(link)
+        rows += await self._do_the_rest(session, link)
         if session.forked is not None:
             logger.warning("new epoch reason=%s", session.forked)
         if owed or session.forked is not None:
             self._look_for_dangling()
         retention.trim(self._db, now_ms=self._seams.clock())
         return Round(segments, rows)
+
+    async def _do_the_rest(self, session: Session, link: Link) -> int:
+        """Everything that is neither a hand-in nor a mark, as far as the link's bound allows."""
+        if session.agreed is None:
+            return 0  # the bound was reached before hello
+        rows = 0
+        try:
+            with self._line.bulk():
+                rows = await self._fetch_down(session, link)
+                await self._erase(session, link)
+                await self._compare(session, link)
+                await self._move_files(link)
+        except BudgetSpent as error:
+            logger.info("the rest waits code=%s", error.code)
+        return rows
 
     async def _fetch_down(self, session: Session, link: Link) -> int:
         """Fetch what the hub writes, after the school's own work; it never stops the rest."""
@@ -319,7 +331,8 @@ class Agent:
 
     def _note(self, error: DarasaError) -> None:
         """Tell the keeper in plain words; a row is written only when the words change."""
-        is_normal = isinstance(error, Unreachable | HubBusy | BudgetSpent)  # what the socket said is for the log
+        # What the socket said is for the log.
+        is_normal = isinstance(error, Unreachable | HubBusy | BudgetSpent)
         words = f"{error.title}. {error.hint if is_normal else error.detail}"[:WORDS_MAX]
         try:
             with self._db.changing() as tx:

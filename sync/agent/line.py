@@ -5,8 +5,8 @@ import math
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import httpx
@@ -47,6 +47,7 @@ class Line:
         self._meter: Final = Meter()
         self._undated: ssl.SSLContext | None = None  # certificates were too new for this clock
         self._used_s = -math.inf
+        self._needed = Leave.URGENT
         self.clock: Final = clock
         self.budget: Final = Budget(db, bounds, lambda: Now(clock.local(), monotonic()))
         self.quiet_s: Final = METERED_QUIET_S if bounds.is_metered else QUIET_S
@@ -67,6 +68,22 @@ class Line:
             self.budget.count(0, 0)  # hours of running end a day, too
             raise BudgetSpent("the keeper's bound is reached")
         return leave is Leave.ALL or self._has_urgent(me) or self._is_long_unused()
+
+    def allow(self) -> None:
+        """Let one more request pass, or raise BudgetSpent."""
+        if self.budget.bounds.is_metered:
+            self.count()
+        if self.leave < self._needed:
+            raise BudgetSpent("the keeper's bound is reached")
+
+    @contextmanager
+    def bulk(self) -> Iterator[None]:
+        """What is asked for in here may not use the part kept for hand-ins and marks."""
+        self._needed = Leave.ALL
+        try:
+            yield
+        finally:
+            self._needed = Leave.URGENT
 
     @asynccontextmanager
     async def opened(

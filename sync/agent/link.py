@@ -133,12 +133,14 @@ class Link:
         key: SigningKey,
         held: Pass,
         monotonic: Callable[[], float],
+        allow: Callable[[], None] = lambda: None,
     ) -> None:
         self._client: Final = client
         self._me: Final = me
         self._key: Final = key
         self._held: Final = held
         self._monotonic: Final = monotonic
+        self._allow: Final = allow  # asked before each request; may raise BudgetSpent
 
     async def greet(self, request: Greet) -> SignedHello:
         """Say hello."""
@@ -196,6 +198,7 @@ class Link:
     async def _call(
         self, method: str, path: str, body: bytes, content_type: str = CONTENT_TYPE
     ) -> bytes:
+        self._allow()
         for is_last in (False, True):
             headers = {"authorization": f"Bearer {await self._signed_in()}"}
             try:

@@ -183,6 +183,19 @@ async def test_a_spent_bound_says_so_and_hand_ins_have_a_share_of_their_own(db, 
         line.is_worth_it(me)
 
 
+async def test_courses_and_files_stop_where_the_part_of_hand_ins_begins(db, settings):
+    line = new_line(db, settings, lambda: clock.CERTAIN, day_bytes=1_000, reserve=0.5)
+    with line.bulk():
+        line.allow()
+        line.budget.count(600, 0)
+        with pytest.raises(BudgetSpent):
+            line.allow()
+    line.allow()
+    line.budget.count(0, 400)
+    with pytest.raises(BudgetSpent):
+        line.allow()
+
+
 # Whose time it believes.
 
 
