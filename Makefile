@@ -85,6 +85,17 @@ simulate-mutants: setup  ## break one line of the sync core at a time; the suite
 bench-sync: setup  ## measure the way to the district; results in bench/results
 	$(BIN)/python -m bench.sync
 
+WRITES ?= 2
+FAULTS ?= 1
+model: setup  ## every order of WRITES=2 writes and FAULTS=1 accidents on a card, its clone and the hub
+	$(BIN)/python -m tests.simulation.model $(WRITES) $(FAULTS)
+
+COVERED := sync/core/*,sync/protocol.py,sync/merge.py,sync/hub/intake/*
+COVERING := tests/simulation/test_core.py tests/simulation/test_traces.py tests/sync tests/hub
+coverage: setup  ## branches of the protocol and the hub's intake that no test takes; must be none
+	$(BIN)/coverage run --include='$(COVERED)' -m pytest -q $(COVERING)
+	$(BIN)/coverage report --include='$(COVERED)' --show-missing --fail-under=100
+
 bench: setup  ## measure against the budgets; results in bench/results
 	$(BIN)/python -m bench
 
@@ -119,4 +130,4 @@ clean:  ## remove what was built; `make setup` brings it back
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
-  drill-skew drill-link drill-sneakernet simulate simulate-mutants bench bench-sync migration golden lock clean
+  drill-skew drill-link drill-sneakernet simulate simulate-mutants model coverage bench bench-sync migration golden lock clean

@@ -3,11 +3,21 @@
 Announcements, orders, and rows that change hands: taken from a school, and given back.
 """
 
-from appliance.orders.queries import PENDING
 from tests.simulation.hub import Crashed
 from tests.simulation.outlet import give_back, put_row, take_ownership
 
-ORDERS_AT_ONCE = 100
+# As the box asks: while it fetches what it had before, nobody knows what it has answered.
+WAITING = """
+SELECT c.id
+  FROM sync_identity AS i
+  JOIN command AS c
+    ON c.org_id = i.school_id AND c.deleted_at_ms IS NULL
+ WHERE i.recovery_due = 0
+   AND NOT EXISTS (SELECT 1
+                     FROM command_result AS r
+                    WHERE r.command_id = c.id)
+ ORDER BY c.issued_at_ms, c.id
+"""
 ANSWER = """
 INSERT INTO command_result (id, command_id, person_id, state, at_ms)
 VALUES (?1, ?2, NULL, 'applied', ?3)
@@ -85,8 +95,8 @@ def move(world, act, *, is_hub_s):
 
 def carry_out_orders(world, board):
     """The box does what waits and answers, in one transaction each; whether it did anything."""
-    waiting = board.connection.execute(PENDING, (None, ORDERS_AT_ONCE)).fetchall()
-    for command_id, *_ in waiting:
+    waiting = board.connection.execute(WAITING).fetchall()
+    for (command_id,) in waiting:
         pk = world.dice.randbytes(16)
         args = (pk, command_id, world.work._moment())
         world.work.commit(board, "command_result", pk, (ANSWER, args))
