@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from appliance.database.connection import open_connection
 from sync.agent.__main__ import AGENT_LOCK, run
+from sync.agent.keys import read_node_key
 from tests.sync.web import claim
 
 
@@ -44,6 +46,27 @@ def test_joining_without_a_link_says_so_and_keeps_the_wish(here, box, capsys):
     assert "cannot be reached" in capsys.readouterr().out
     wish = box.execute("SELECT hub_url, token FROM hub_enrolment").fetchall()
     assert wish == [(f"http://127.0.0.1:{port}", "a-token")]
+
+
+def test_an_empty_board_without_a_link_keeps_its_keys_and_the_wish(here, box, capsys):
+    shutil.rmtree(here.keys)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert run(["enrol", f"http://127.0.0.1:{port}", "a-token"]) == 1
+    said = capsys.readouterr().out
+    assert "Recovery code of this board, shown this once" in said
+    assert "cannot be reached" in said
+    key = read_node_key(here.keys)
+    assert run(["enrol", f"http://127.0.0.1:{port}", "another-token"]) == 1
+    assert "Recovery code" not in capsys.readouterr().out
+    assert read_node_key(here.keys) == key
+    assert box.execute("SELECT token FROM hub_enrolment").get == "another-token"
+
+
+def test_a_new_identity_needs_a_district(here, box, capsys):
+    claim(box)
+    assert run(["new-identity", "a-token"]) == 1
+    assert "in no district yet" in capsys.readouterr().err
 
 
 def test_beside_a_running_agent_the_wish_is_left_for_it(here, box, capsys):
