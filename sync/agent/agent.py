@@ -145,6 +145,7 @@ class Agent:
         me = store.identity(self._db)
         if me is None or me.hub_id is None:
             return Round()
+        await self._forget(me)
         if not self._line.is_worth_it(me):
             return Round()
         try:
@@ -212,9 +213,15 @@ class Agent:
             return 0
 
     async def _erase(self, session: Session, link: Link) -> None:
-        """Forget whom the district's list names, and say so at once."""
+        """Forget whom the list names that was just fetched, and say so at once."""
         me = store.identity(self._db)
         assert me is not None
+        steps = await self._forget(me)
+        while steps and (request := self._next_request(session)):
+            await self._carry(session, link, request)
+
+    async def _forget(self, me: Identity) -> int:
+        """Forget whom the list names, also without a link: it may have come on a stick."""
         listed, now_ms = self._settings.erased_people, self._seams.clock()
         files = blobs.named_files(self._db)
         steps = 0
@@ -223,8 +230,7 @@ class Agent:
             await asyncio.sleep(0)
         if steps:
             blobs.drop_unnamed(self._db, self._settings.blobs, files)
-        while steps and (request := self._next_request(session)):
-            await self._carry(session, link, request)
+        return steps
 
     async def _move_files(self, link: Link) -> None:
         """Last of all, and only while no row waits."""
