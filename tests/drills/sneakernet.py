@@ -228,14 +228,14 @@ def agent(school: School, word: str, stick: Path) -> None:
     assert ran.returncode in {0, NOTHING_NEW}, f"darasa-agent {word}: {ran.stdout}{ran.stderr}"
 
 
-async def drill(weeks: int, seed: int) -> Result:
+async def drill(weeks: int, seed: int, *, pupils: int = PUPILS) -> Result:
     """Play all weeks, then carry with care and compare."""
     began, dice = time.monotonic(), Random(seed)
     async with open_district() as hub:
         data_dir, port = hub.folder / "box", free_port()
         with box_process(data_dir, port, host_name="darasa-sneakernet") as box:
             await until_healthy(box, port)
-            school = await open_school(sample_material(PUPILS)[0], port, data_dir)
+            school = await open_school(sample_material(pupils)[0], port, data_dir)
             await join_once(hub, school)
             courier = Courier(hub, school, dice)
             with agent_process(data_dir):

@@ -40,6 +40,6 @@ def test_every_kind_of_damage_fails_the_drill(found, words):
 
 @pytest.mark.system
 def test_two_weeks_of_sticks_lose_and_double_nothing():
-    result = asyncio.run(drill(2, seed=7))
+    result = asyncio.run(drill(2, seed=7, pupils=5))
     assert result.is_good, result.line()
     assert result.acknowledged > 30

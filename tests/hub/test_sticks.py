@@ -167,39 +167,19 @@ async def test_a_hand_in_reaches_the_district_without_a_link(box, courier):
     await agree(box)
 
 
-async def test_what_a_lost_stick_carried_is_on_the_next_one(box, courier):
-    box.rename("Amina on the first stick")
-    box.export(courier.new_stick())
-    box.rename("Amina on the second stick")
-    (came,) = await courier.round(box)
-    assert came.taken == 2
-    await agree(box)
-
-
-async def test_a_stick_twice_and_an_older_one_afterwards_change_nothing(box, courier, see):
-    older, newer = courier.new_stick(), courier.new_stick()
-    box.rename("first")
-    box.export(older)
-    box.rename("second")
-    box.export(newer)
+async def test_lost_repeated_and_older_sticks_change_nothing(box, courier, see):
+    lost, older, newer = (courier.new_stick() for _ in range(3))
+    for folder in (lost, older, newer):
+        box.rename(f"Amina on {folder.name}")
+        box.export(folder)
     for folder in (newer, newer, older):
         await courier.deliver(folder)
     count = await see.fetchval("SELECT count(*) FROM sync_inbox")
     (again,) = await courier.deliver(newer)
-    assert (again.taken, again.known) == (0, 2)
+    assert (again.taken, again.known) == (0, 3)
     assert await see.fetchval("SELECT count(*) FROM sync_inbox") == count
-    box.bring_back(older)
     box.bring_back(newer)
     await agree(box)
-
-
-async def test_an_older_answer_is_passed_over(box, courier):
-    older, newer = courier.new_stick(), courier.new_stick()
-    for name, folder in (("first", older), ("second", newer)):
-        box.rename(name)
-        box.export(folder)
-        await courier.deliver(folder)
-    box.bring_back(newer)
     epoch = identity(box.db).epoch
     assert box.bring_back(older) == ["older than what this box has heard"]
     assert (box.waiting, identity(box.db).epoch) == (0, epoch)
@@ -212,7 +192,8 @@ async def three_segments(box, folder):
     return sorted(box.folder(folder).glob("*.seg.box"))
 
 
-async def test_what_comes_before_its_turn_waits_until_a_stick_closes_the_gap(box, courier, see):
+async def test_what_comes_before_its_turn_waits_until_the_gap_closes(box, courier, see):
+    """By a stick, or over the net."""
     folder = courier.new_stick()
     first, *_ = await three_segments(box, folder)
     taken_out = first.read_bytes()
@@ -228,22 +209,17 @@ async def test_what_comes_before_its_turn_waits_until_a_stick_closes_the_gap(box
     assert await held(see) == []
     box.bring_back(folder)
     await agree(box)
-
-
-async def test_the_net_closes_a_gap_too(box, courier, see):
     folder = courier.new_stick()
     first, *_ = await three_segments(box, folder)
     first.unlink()
     await courier.deliver(folder)
     await box.agent.one_try()
     assert await held(see) == []
-    assert await see.fetchval("SELECT max(received_n) FROM sync_stream") == 4
+    assert await see.fetchval("SELECT max(received_n) FROM sync_stream") == 7
     await agree(box)
 
 
-async def test_what_waits_is_bounded_and_the_rest_stays_on_the_stick(
-    box, courier, see, monkeypatch
-):
+async def test_what_waits_is_bounded_and_stops_nobody(box, courier, see, monkeypatch):
     monkeypatch.setattr(holding, "HELD_MAX", 1)
     folder = courier.new_stick()
     first, *_ = await three_segments(box, folder)
@@ -253,15 +229,12 @@ async def test_what_waits_is_bounded_and_the_rest_stays_on_the_stick(
     assert await held(see) == [3]
     await courier.round(box)
     await agree(box)
-
-
-async def test_a_held_segment_that_cannot_be_taken_in_stops_nobody(box, courier, see):
     folder = courier.new_stick()
     first, *_ = await three_segments(box, folder)
     first.unlink()
     await courier.deliver(folder)
     await see.execute(
-        "UPDATE sync_held SET raw = substr(raw, 1, length(raw) - 64) || $1 WHERE n = 4", bytes(64)
+        "UPDATE sync_held SET raw = substr(raw, 1, length(raw) - 64) || $1 WHERE n = 6", bytes(64)
     )
     await box.agent.one_try()
     await agree(box)
@@ -279,6 +252,7 @@ def spoilt(content):
 
 
 async def test_a_damaged_file_is_named_and_the_next_stick_mends_it(box, courier):
+    """A segment, or the manifest: then everything is taken in and nothing answered."""
     folder = courier.new_stick()
     files = await three_segments(box, folder)
     for number, content in enumerate(spoilt(files[1].read_bytes())):
@@ -290,9 +264,6 @@ async def test_a_damaged_file_is_named_and_the_next_stick_mends_it(box, courier)
     box.bring_back(folder)
     await courier.round(box)
     await agree(box)
-
-
-async def test_without_its_manifest_a_stick_is_taken_in_and_not_answered(box, courier):
     folder = courier.new_stick()
     box.rename("Amina")
     box.export(folder)
@@ -342,7 +313,7 @@ async def test_a_stranger_can_lock_for_the_hub_and_is_not_believed(box, courier,
     assert await held(see) == []
 
 
-async def test_a_segment_in_another_folder_is_not_taken_for_another_box_s(box, courier):
+async def test_names_and_folders_and_links_are_not_believed(box, courier, tmp_path):
     box.rename("Amina")
     folder = courier.new_stick()
     box.export(folder)
@@ -357,16 +328,13 @@ async def test_a_segment_in_another_folder_is_not_taken_for_another_box_s(box, c
     shutil.move(elsewhere.parent / "moved" / MANIFEST, manifest)
     (came,) = await courier.deliver(folder)
     assert "manifest.bin: it is about another box" in came.aside[0]
-
-
-async def test_an_answer_that_finds_no_room_costs_nothing_else(box, courier, small_files):
-    box.rename("Amina")
     folder = courier.new_stick()
     box.export(folder)
-    small_files(100)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(box.folder(folder), elsewhere)
+    box.folder(folder).symlink_to(elsewhere, target_is_directory=True)
     (came,) = await courier.deliver(folder)
-    assert (came.taken, came.answer_no) == (1, None)
-    assert "could not be written: the stick is full" in came.aside[0]
+    assert came.taken == 0
 
 
 @pytest.fixture
@@ -377,30 +345,29 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_the_command_says_what_it_found(box, courier, settings, watch, tmp_path):
+async def test_the_command_says_what_came_and_what_waits(
+    box, courier, settings, watch, tmp_path, small_files
+):
     said = []
     await import_folder(settings, courier.new_stick(), watch, said.append)
     assert said.pop().startswith("There is nothing from a school in ")
     with pytest.raises(StickTrouble, match="is the stick mounted"):
         await import_folder(settings, tmp_path / "nowhere", watch, said.append)
-    box.rename("Amina")
     folder = courier.new_stick()
-    box.export(folder)
+    first, *_ = await three_segments(box, folder)
+    first.unlink()
     await import_folder(settings, folder, watch, said.append)
-    assert said[0].endswith("1 segments came, 0 were there already")
-    box.bring_back(folder)
-    await agree(box)
-
-
-async def test_a_link_on_a_stick_leads_nowhere(box, courier, tmp_path):
-    box.rename("Amina")
-    folder = courier.new_stick()
+    node_id = identity(box.db).node_id
+    assert said[0].endswith(f"box {node_id}: 0 segments came, 0 were there already")
+    assert said[1] == "  2 wait until segment 2 comes"
+    assert said[-1].endswith("carry it back")
     box.export(folder)
-    elsewhere = tmp_path / "elsewhere"
-    shutil.move(box.folder(folder), elsewhere)
-    box.folder(folder).symlink_to(elsewhere, target_is_directory=True)
+    small_files(100)
     (came,) = await courier.deliver(folder)
-    assert came.taken == 0
+    assert (came.taken, came.answer_no) == (1, None)
+    assert "could not be written: the stick is full" in came.aside[0]
+    came.aside = [str(number) for number in range(25)]
+    assert words_of(came)[-1] == "  and 5 more like these"
 
 
 async def test_nothing_readable_is_on_a_stick_there_or_back(box, courier):
@@ -464,6 +431,10 @@ async def test_a_restored_box_is_repaired_by_sticks_alone(box, courier):
     box.export(first)
     (came,) = await courier.deliver(first)
     assert "another history" in came.aside[0]
+    epoch = identity(box.db).epoch
+    (words,) = box.bring_back(first, is_alone=False)
+    assert "speaking with the district" in words
+    assert identity(box.db).epoch == epoch
     (words,) = box.bring_back(first)
     assert "a repair was begun" in words
     second = courier.new_stick()
@@ -492,22 +463,6 @@ async def test_two_boards_with_one_card_both_keep_their_weeks(box, new_box, cour
     await agree(twin)
     assert box.db.value(NAME_OF, (box.cast.jose,)) == "a week on the second board"
     assert twin.db.value(NAME_OF, (box.cast.amina,)) == "a week on the first board"
-
-
-async def test_beside_a_running_agent_a_repair_waits(box, courier):
-    backup = box.image()
-    box.rename("told to the district")
-    await courier.round(box)
-    box.put_image(backup)
-    epoch = identity(box.db).epoch
-    folder = courier.new_stick()
-    box.export(folder, is_alone=False)
-    await courier.deliver(folder)
-    (words,) = box.bring_back(folder, is_alone=False)
-    assert "speaking with the district" in words
-    assert identity(box.db).epoch == epoch
-    box.bring_back(folder)
-    assert identity(box.db).epoch != epoch
 
 
 async def test_a_late_stick_reaches_a_hub_that_went_back_in_time(box, courier, as_role):
@@ -579,16 +534,3 @@ async def test_the_work_of_a_closed_box_is_kept_aside_and_it_gets_no_answer(box,
     assert (came.taken, came.answer_no) == (1, None)
     assert "closed by the district" in came.aside[0]
     assert await see.fetchval("SELECT count(*) FROM sync_quarantine") == 1
-
-
-async def test_what_is_said_names_the_school_and_what_waits(box, courier):
-    folder = courier.new_stick()
-    first, *_ = await three_segments(box, folder)
-    first.unlink()
-    (came,) = await courier.deliver(folder)
-    said = words_of(came)
-    assert said[0].endswith(f"box {came.node_id}: 0 segments came, 0 were there already")
-    assert said[1] == "  2 wait until segment 2 comes"
-    assert said[-1].endswith("carry it back")
-    came.aside = [str(number) for number in range(25)]
-    assert "and 5 more like these" in " ".join(words_of(came))
