@@ -8,11 +8,13 @@ from uuid import UUID
 import apsw
 import pytest
 
+from appliance.__main__ import _forget_again
 from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.integrity import foreign_key_check
 from appliance.erasures.commands import FIND, ROWS_AT_ONCE, forget_some
 from appliance.erasures.listing import add_to_list, forget, forget_listed, read_list
+from appliance.settings import Settings
 from sync.protocol import encode
 from sync.registry import TABLE_NUMBERED, TABLES
 from tests.cast import NOW_MS, new_id
@@ -243,3 +245,12 @@ def test_whom_a_backup_brings_back_is_forgotten_again(database, school, work, db
     with closing(AgentDatabase(database)) as again:
         assert traces(again, school.amina) == set()
         assert traces(again, school.jose)
+
+
+def test_the_box_forgets_before_it_serves(database, school, work, db):
+    db.close()
+    settings = Settings(data_dir=database.parent)
+    add_to_list(settings.erased_people, school.amina)
+    _forget_again(settings)
+    with closing(AgentDatabase(database)) as again:
+        assert traces(again, school.amina) == set()

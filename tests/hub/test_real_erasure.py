@@ -1,5 +1,6 @@
 """The real box and the real hub forget somebody, through every accident that brings people back."""
 
+import httpx
 import pytest
 
 from sync.agent.erasing import answer_id
@@ -168,3 +169,25 @@ async def test_a_box_that_says_it_twice_says_it_once(box, forgotten):
     assert ids == [(answer_id(me.node_id, box.cast.amina).bytes,)]
     await talk(box)
     assert box.db.tuples("SELECT id FROM erasure_answer") == ids
+
+
+async def no_way(_request):
+    raise httpx.ConnectError("there is no link")
+
+
+async def test_a_list_that_came_on_a_stick_is_followed_without_a_link(box):
+    """The answer goes with the next stick; the rows are gone at once."""
+    me = identity(box.db)
+    with box.db.changing() as tx:
+        tx.run("UPDATE sync_identity SET applying = 1, hub_url = 'http://nowhere.invalid'")
+        tx.run(
+            "INSERT INTO erasure (id, org_id, at_ms, version, owner_node_id, updated_at_ms)"
+            " VALUES (?1, ?2, 0, 1, ?3, 0)",
+            (box.cast.amina, me.school_id, me.hub_id),
+        )
+        tx.run("UPDATE sync_identity SET applying = 0")
+    box.transport.handle_async_request = no_way
+    await box.agent.one_try()
+    assert not is_here(box)
+    assert box.db.tuples("SELECT erasure_id FROM erasure_answer") == [(box.cast.amina.bytes,)]
+    assert box.db.value("SELECT count(*) FROM sync_dirty WHERE tbl = 25") == 1
