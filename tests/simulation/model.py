@@ -254,12 +254,12 @@ class Model:
         return None
 
 
-def search(model):
+def search(model, *, stops_early):
     """Visit every state once; then ask of each whether it still leads to rest (I15)."""
     result, came_from, resting = Result(), {}, []
     seen = {model.looks(model.start): ()}
     waiting = deque([model.start])
-    while waiting:
+    while waiting and not (stops_early and result.failures):
         node = waiting.popleft()
         here, is_at_rest = model.looks(node), True
         for is_calm, after in model.events(node):
@@ -276,6 +276,8 @@ def search(model):
             broken = model.broken_at_rest(node)
             result.failures += [] if broken is None else [(broken, node.story)]
     result.states, result.at_rest = len(seen), len(resting)
+    if waiting:
+        return result
     stuck = seen.keys() - reached(resting, came_from)
     result.failures += [("I15: this never comes to rest", seen[each]) for each in stuck]
     return result
@@ -291,12 +293,12 @@ def reached(resting, came_from):
     return found
 
 
-def explore(writes, faults):
+def explore(writes, faults, *, stops_early=False):
     """Search a world of its own."""
     with folder() as name:
         model = Model(Path(name), writes, faults)
         try:
-            return search(model)
+            return search(model, stops_early=stops_early)
         finally:
             model.world.close()
 
