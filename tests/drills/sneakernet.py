@@ -45,7 +45,7 @@ from sync.core.segment import MAGIC
 from tests.drills.district import Hub, open_district
 
 WEEKS: Final = 12
-SEED: Final = 1
+SEED: Final = 7
 PUPILS: Final = 12
 AT_WORK: Final = 5  # of them in one week
 CLOSING_MAX: Final = 4  # sticks carried with care; one finds what waits, one brings the receipt
