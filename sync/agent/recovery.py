@@ -40,6 +40,14 @@ UPDATE sync_identity
        receipt_no   = CASE WHEN incarnation IS ?2 THEN receipt_no ELSE 0 END
 """
 
+# A hub that was rolled back twice may bear an earlier name again, and cursors of that time
+# would seem to count: with any change of the name they count nothing.
+LOSE_PLACES: Final[LiteralString] = """
+UPDATE sync_scope
+   SET incarnation = NULL
+ WHERE (SELECT incarnation FROM sync_identity) IS NOT ?1
+"""
+
 LEAVE_STREAMS: Final[LiteralString] = "DELETE FROM sync_stream"
 
 # Their rows are marked again; the chain keeps their hashes for ever.
@@ -75,6 +83,7 @@ def begin_epoch(db: AgentDatabase, *, epoch: UUID, incarnation: UUID) -> None:
 
 def enter_epoch(tx: Transaction, epoch: UUID, incarnation: UUID) -> None:
     """Write epoch, debt, cursors and empty streams."""
+    tx.run(LOSE_PLACES, (incarnation,))
     tx.run(ENTER_EPOCH, (epoch, incarnation, TABLES[0].number))
     tx.run(LEAVE_STREAMS)
     me = identity(tx)

@@ -9,6 +9,7 @@ from nacl.signing import SigningKey
 from appliance.ids import uuid7
 from sync.agent.downstream import Downstream, FetchPage
 from sync.agent.faults import HubUntrusted
+from sync.agent.recovery import begin_epoch
 from sync.agent.scopes import cursors, is_replacing
 from sync.agent.sweeping import SWEEP_ROWS
 from sync.core.columns import Rows, pack
@@ -362,3 +363,12 @@ def test_giving_up_removes_nothing(reader):
     reading.give_up()
     assert wanted(reading) is None
     assert (reader.count("setting"), is_replacing(reader.db)) == (1, True)
+
+
+def test_under_another_name_of_the_hub_no_cursor_counts_not_even_after_it_is_dropped_again(reader):
+    """A hub rolled back twice: X, then Y, then X again, and not the X that was read."""
+    begin_epoch(reader.db, epoch=UUID(int=8), incarnation=INCARNATION)
+    assert {cursor.incarnation for cursor in cursors(reader.db)} == {INCARNATION}
+    for incarnation in (LATER_INCARNATION, INCARNATION):
+        begin_epoch(reader.db, epoch=uuid7(NOW_MS), incarnation=incarnation)
+        assert {cursor.incarnation for cursor in cursors(reader.db)} == {None}
