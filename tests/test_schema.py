@@ -21,6 +21,7 @@ SMALL = {
     "proposal": "what one school asks of its district: some tens a year",
     "job_run": "pruned; some hundreds",
     "sync_budget": "pruned; a line a day for two months",
+    "health_sample": "pruned; a thousand at most",
     "schema_migration": "one row a migration",
     "sync_exception": "rows the hub refused; normally none",
     "sync_check": "one line a table",

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from appliance.database.reader import Reader
 from appliance.district.queries import sync_status
+from sync.agent.budget import MONTH_DAYS, READ_DAY, Day, used_since
 from sync.agent.store import identity
 from sync.registry import TABLE_NUMBERED
 
@@ -17,6 +18,13 @@ class Contact(Struct, frozen=True):
     error: str | None
     put_aside: int
     in_conflict: int
+
+
+class Used(Struct, frozen=True):
+    """What the link has cost: bytes both ways, on the last day counted and in 31 days."""
+
+    day_bytes: int
+    month_bytes: int
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -33,6 +41,7 @@ class Status(Struct, frozen=True, kw_only=True):
     different: int
     verified_at_ms: int | None
     verified_no: int | None
+    link: Used
 
 
 def status(db: Reader) -> Status:
@@ -55,7 +64,15 @@ def status(db: Reader) -> Status:
         different=found.different,
         verified_at_ms=found.verified_at_ms,
         verified_no=found.verified_no,
+        link=used(db),
     )
+
+
+def used(db: Reader) -> Used:
+    """Read the account."""
+    last = db.row(Day, READ_DAY)
+    since = 0 if last is None else last.day - MONTH_DAYS
+    return Used(0 if last is None else last.used_bytes, used_since(db, since))
 
 
 class Check(Struct, frozen=True):
