@@ -62,10 +62,19 @@ async def reason_of(api):
     return {"tbl": group["tbl"], "reason": group["reason"]}
 
 
+@pytest.fixture
 async def mend(as_role):
-    """The next release takes them."""
+    """The next release takes them; what is changed here is put back for the next test."""
     owner = await as_role("postgres")
-    await owner.execute("ALTER TABLE grade DROP CONSTRAINT grade_points_mp_check")
+
+    async def mend():
+        await owner.execute("ALTER TABLE grade DROP CONSTRAINT grade_points_mp_check")
+
+    yield mend
+    await owner.execute(
+        "ALTER TABLE grade DROP CONSTRAINT IF EXISTS grade_points_mp_check,"
+        " ADD CONSTRAINT grade_points_mp_check CHECK (points_mp >= 0) NOT VALID"
+    )
 
 
 async def test_poison_by_the_thousand_is_one_line_and_pages_of_fifty(box, api, district):
@@ -98,12 +107,12 @@ async def test_one_row_is_shown_as_it_came_and_labelled(box, api, district):
     assert (await api("GET", f"aside/rows/{row['id']}"))["is_personal"] is True
 
 
-async def test_rows_are_tried_again_once_the_cause_is_mended(box, api, as_role, district):
+async def test_rows_are_tried_again_once_the_cause_is_mended(box, api, as_role, district, mend):
     await box.send(poison(box.school_id, 3))
     assert len((await box.hello()).exceptions) == 3
     group = await reason_of(api)
     assert await api("POST", "aside/replay", **group) == {"merged": 0, "still_aside": 3, "left": 3}
-    await mend(as_role)
+    await mend()
     assert await api("POST", "aside/replay", **group) == {"merged": 3, "still_aside": 0, "left": 0}
     assert await api("GET", "aside") == []
     assert (await box.digests()).tables["grade"].rows == 3
@@ -116,17 +125,17 @@ async def test_rows_are_tried_again_once_the_cause_is_mended(box, api, as_role, 
     assert answer.status_code == 404
 
 
-async def test_other_boards_of_the_school_fetch_what_was_tried_again(box, api, as_role):
+async def test_other_boards_of_the_school_fetch_what_was_tried_again(box, api, mend):
     await box.send(poison(box.school_id))
     group = await reason_of(api)
-    await mend(as_role)
+    await mend()
     await api("POST", "aside/replay", **group)
     box.begin_epoch()
     assert (await box.hello()).pull
     assert "grade" in [block.t for block in (await box.pull()).rows]
 
 
-async def test_a_dismissed_row_is_kept_and_its_box_never_calls_it_safe(box, api, district, as_role):
+async def test_a_dismissed_row_is_kept_and_its_box_never_calls_it_safe(box, api, district, mend):
     await box.send(poison(box.school_id, 2))
     group = await reason_of(api)
     assert await api("POST", "aside/dismiss", **group, why=WHY) == {"dismissed": 2}
@@ -144,12 +153,12 @@ async def test_a_dismissed_row_is_kept_and_its_box_never_calls_it_safe(box, api,
         f"/api/v1/schools/{box.school_id}/aside/dismiss", json=group | {"why": "again"}
     )
     assert again.status_code == 404
-    await mend(as_role)
+    await mend()
     assert (await api("POST", "aside/replay", row_id=row["id"]))["merged"] == 1
     assert len((await box.hello()).exceptions) == 1
 
 
-async def test_forms_do_the_same_as_the_api(box, api, district, as_role):
+async def test_forms_do_the_same_as_the_api(box, api, district, mend):
     await box.send(poison(box.school_id, 2))
     group = await reason_of(api)
     here = f"/schools/{box.school_id}/aside"
@@ -159,7 +168,7 @@ async def test_forms_do_the_same_as_the_api(box, api, district, as_role):
     assert answer.headers["location"] == f"{here}?dismissed=1"
     assert "1 dismissed" in await page(district.client, here)
     assert WHY in await page(district.client, f"{here}/rows/{row['id']}")
-    await mend(as_role)
+    await mend()
     answer = await district.client.post(f"{here}/replay", data=group, headers=PAGE)
     assert answer.headers["location"] == f"{here}?merged=2&kept=0"
     assert "Tried again: 2 rows are merged" in await page(

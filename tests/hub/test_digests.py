@@ -32,12 +32,16 @@ def expected(table, found):
 
 
 @pytest.fixture
-async def people(district):
+async def people(district, as_role):
     """A school of 40 pupils, and one that the district owns."""
     box = await district.school()
     own = [values("person", box.school_id) for _ in range(40)]
-    theirs = values("person", box.school_id, owner_node_id=box.hub.hub_id.bytes)
+    theirs = values("person", box.school_id)
     await box.send(rows("person", *own, theirs), facts(5))
+    owner = await as_role("postgres")
+    await owner.execute(
+        "UPDATE person SET owner_node_id = $1 WHERE id = $2", box.hub.hub_id, UUID(bytes=theirs[0])
+    )
     box.people = own
     return box
 
