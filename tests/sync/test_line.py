@@ -4,7 +4,7 @@ import asyncio
 import re
 import ssl
 import subprocess
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import httpx
 import msgspec
@@ -17,14 +17,14 @@ from sync.agent.agent import Agent, Seams
 from sync.agent.budget import Bounds
 from sync.agent.faults import BudgetSpent, ClockDoubted, HubUntrusted, Unreachable
 from sync.agent.hubtime import HubClock, ask_time, undated
-from sync.agent.line import Line
+from sync.agent.line import QUIET_S, Line
 from sync.agent.link import ask, open_client
 from sync.agent.meter import HEADERS_BYTES
 from sync.agent.pace import Pace
 from sync.agent.routes import default_routes
 from sync.agent.store import identity
 from sync.protocol import HubTime, SignedTime, encode, time_message
-from tests.sync.web import NOW_MS, claim, wish
+from tests.sync.web import NOW_MS, add_group, claim, wish
 
 pytestmark = pytest.mark.anyio
 
@@ -400,3 +400,37 @@ async def test_a_new_way_out_wakes_whoever_was_cut_off(cut_agent, web, ways_out,
     assert bool(done) is wakes
     stop.set()
     await waiting
+
+
+@pytest.mark.parametrize(("quality", "arrives"), [(clock.UNKNOWN, True), (clock.CERTAIN, False)])
+async def test_an_agent_in_1970_asks_for_the_time_and_goes_on(settings, box, web, quality, arrives):
+    claim(box)
+    wish(box)
+    transport = httpx.MockTransport(web)
+    agent = Agent(
+        settings,
+        Seams(lambda: NOW_MS, transport, "", "", quality=lambda: quality),
+        schema_version=2,
+    )
+    with closing(agent):
+        await agent.one_try()
+        add_group(box, 10)
+        asked = []
+
+        def too_new(request):
+            asked.append(request.url.path)
+            if request.url.path.endswith("/time"):
+                said = the_time(str(request.url), key=web.hub.key).partition(b"\r\n\r\n")[2]
+                return httpx.Response(200, content=said)
+            if len(asked) > 1:
+                return None
+            error = httpx.ConnectError("certificate verify failed")
+            error.__cause__ = ssl.SSLCertVerificationError(1, "certificate is not yet valid")
+            error.__cause__.verify_code = 9
+            raise error
+
+        web.trouble = too_new
+        wait_s = await agent.one_try()
+        assert (wait_s == QUIET_S) is arrives
+        assert ("/sync/v1/time" in asked) is arrives
+        assert settings.clock_file.exists() is arrives
