@@ -271,6 +271,7 @@ async def _beat() -> None:
 
 
 def _agent(settings: Settings) -> Agent:
+    listen(settings.clock_file)
     seams = Seams(
         system_clock, None, hardware_name(), version("darasa"), fingerprint(settings.data_dir)
     )
