@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.clock import clock_quality, system_clock
+from appliance.clock import clock_quality, listen, system_clock
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
