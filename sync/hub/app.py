@@ -1,5 +1,6 @@
 """create_app: the only module that knows every part of the hub."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ from sync.hub.fleet import pages as fleet_pages
 from sync.hub.fleet import routes as fleet_routes
 from sync.hub.identity import identity
 from sync.hub.intake import routes as intake_routes
+from sync.hub.intake.months import turn_daily, turn_months
 from sync.hub.intake.nodes import Challenges, NodeClaim
 from sync.hub.intake.placing import catch_up
 from sync.hub.keys import claim_code
@@ -131,7 +133,12 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
             await catch_up(hub.pools, who.district_id, clock)
         app.state.challenges = Challenges(hub.key)
         app.state.hub = hub
-        yield
+        await turn_months(hub)
+        turning = asyncio.create_task(turn_daily(hub))
+        try:
+            yield
+        finally:
+            turning.cancel()
 
 
 def hub_templates() -> TemplateConfig[JinjaTemplateEngine]:

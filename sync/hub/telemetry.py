@@ -19,7 +19,8 @@ SELECT (SELECT count(*) FROM school AS s)                                      A
        (SELECT count(*) FROM sync_quarantine AS q
          WHERE q.resolved_at_ms IS NULL)                                       AS quarantined,
        (SELECT count(*) FROM sync_conflict AS c)                               AS conflicts,
-       (SELECT coalesce(sum(y.log_no), 0) FROM school_sync AS y)::bigint       AS segments
+       (SELECT coalesce(sum(y.log_no), 0) FROM school_sync AS y)::bigint       AS segments,
+       pg_relation_size('sync_raw_default')                                    AS raw_astray_bytes
 """
 
 WHAT: Final = {
@@ -28,6 +29,7 @@ WHAT: Final = {
     "quarantined": "Rows put aside and not yet settled.",
     "conflicts": "Images kept beside a current one.",
     "segments": "Segments taken in.",
+    "raw_astray_bytes": "Raw segments outside of every month; more than 0: look at the clock.",
 }
 WHAT_HERE: Final = {
     "ingest_inside": "Segments being taken in or waiting for it.",
@@ -52,6 +54,7 @@ class Figures(Struct, frozen=True):
     quarantined: int
     conflicts: int
     segments: int
+    raw_astray_bytes: int
 
 
 @get("/health")

@@ -59,7 +59,7 @@ async def test_boxes_hear_of_a_backup_once_its_copy_was_read(
 
 DAMAGE = {
     "a segment that is gone": "DELETE FROM sync_inbox WHERE n = 1",
-    "a segment that was changed": "UPDATE sync_inbox SET raw = 'OSEG1' || raw WHERE n = 2",
+    "a segment that was changed": "UPDATE sync_raw SET raw = 'OSEG1' || raw WHERE log_no = 2",
     "a log that ends early": "DELETE FROM sync_inbox WHERE n = 2",
 }
 

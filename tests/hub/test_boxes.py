@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 REASON = "Stolen from the bus."
 ASIDE = "SELECT reason, count(*) FROM sync_quarantine WHERE school_id = $1 GROUP BY reason"
 FACTS = "SELECT count(*) FROM progress_fact WHERE school_id = $1"
-RAWS = "SELECT count(*) FROM sync_inbox WHERE school_id = $1 AND raw IS NOT NULL"
+RAWS = "SELECT count(*) FROM sync_raw WHERE school_id = $1"
 
 
 @pytest.fixture

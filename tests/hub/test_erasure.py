@@ -88,7 +88,7 @@ async def test_every_row_about_the_person_is_gone_and_nobody_else_s(district, bo
     assert (await erase(district, box)).status_code == 201
     assert await traces(hub, box, AMINA) == {}
     assert await traces(hub, box, JOSE) == before
-    raws = "SELECT count(*) FROM sync_inbox WHERE school_id = $1 AND raw IS NOT NULL"
+    raws = "SELECT count(*) FROM sync_raw WHERE school_id = $1"
     assert await hub.fetchval(raws, box.school_id) == 0
     progress = "SELECT count(*) FROM section_progress WHERE school_id = $1"
     assert await hub.fetchval(progress, box.school_id) == 2  # of the other two
@@ -111,11 +111,12 @@ async def test_what_comes_later_is_counted_and_not_kept(district, box, hub):
     sent = about(box, AMINA)
     told = await box.send(*sent)
     last = await hub.fetchrow(
-        "SELECT rows, erased, raw FROM sync_inbox WHERE school_id = $1 AND n = $2",
+        "SELECT rows, erased FROM sync_inbox WHERE school_id = $1 AND n = $2",
         box.school_id,
         told.received_n,
     )
-    assert tuple(last) == (len(sent), len(sent), None)
+    assert tuple(last) == (len(sent), len(sent))
+    assert await hub.fetchval("SELECT count(*) FROM sync_raw") == 0
     assert await traces(hub, box, AMINA) == {}
     await box.send(*about(box, AMINA, grade={"points_mp": -1}), *about(box, JOSE)[:1])
     assert await traces(hub, box, AMINA) == {}

@@ -13,7 +13,7 @@ AT_DISTRICT = "SELECT count(*) FROM progress_fact WHERE school_id = $1"
 ASIDE = """
 SELECT q.reason, count(*) FROM sync_quarantine AS q WHERE q.school_id = $1 GROUP BY q.reason
 """
-RAWS = "SELECT count(*) FROM sync_inbox WHERE school_id = $1 AND raw IS NOT NULL"
+RAWS = "SELECT count(*) FROM sync_raw WHERE school_id = $1"
 
 
 @pytest.fixture

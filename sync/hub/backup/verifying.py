@@ -51,8 +51,12 @@ SELECT s.school_id
 """
 
 LINKS: Final[LiteralString] = """
-SELECT i.log_no, i.hash, i.log_hash, i.raw
+SELECT i.log_no, i.hash, i.log_hash, coalesce(r.raw, i.raw) AS raw
   FROM sync_inbox AS i
+  LEFT JOIN sync_raw AS r
+    ON r.school_id      = i.school_id
+   AND r.received_at_ms = i.received_at_ms
+   AND r.log_no         = i.log_no
  WHERE i.school_id = $1
    AND i.log_no    > $2
  ORDER BY i.log_no

@@ -43,6 +43,7 @@ SELECT EXISTS (SELECT 1 FROM person AS p WHERE p.school_id = $1 AND p.id = $2)
 """
 
 ERASE: Final[LiteralString] = "SELECT erase_person($1)"
+FORGET_RAWS: Final[LiteralString] = "SELECT forget_raws()"
 
 SCHOOLS: Final[LiteralString] = """
 SELECT s.school_id
@@ -100,6 +101,7 @@ async def purge(hub: Hub, link: Link, erased: Erased, *, now_ms: int) -> int:
     if await link.fetchval(IS_NAMED, school_id, person_id):
         await _take_name(link, school_id, person_id, now_ms=now_ms)
     removed: int = await link.fetchval(ERASE, person_id)
+    await link.fetchval(FORGET_RAWS)
     await forget_unnamed(hub, link, school_id)
     return removed
 

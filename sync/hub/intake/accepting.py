@@ -75,11 +75,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $5, $8)
    AND s.received_hash = $7
 """
 
+# What became of it stays for ever; its bytes stand in the month they came (months.py).
 KEEP_RAW: Final[LiteralString] = """
-INSERT INTO sync_inbox (school_id, node_id, epoch, lane, n, hash, raw, log_no, log_hash, rows,
-                        inserted, updated, superseded, conflict, duplicate, quarantined, erased,
-                        received_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+WITH kept AS (
+    INSERT INTO sync_inbox (school_id, node_id, epoch, lane, n, hash, log_no, log_hash, rows,
+                            inserted, updated, superseded, conflict, duplicate, quarantined,
+                            erased, received_at_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    RETURNING school_id, received_at_ms, log_no
+)
+INSERT INTO sync_raw (school_id, received_at_ms, log_no, raw)
+SELECT k.school_id, k.received_at_ms, k.log_no, $7
+  FROM kept AS k
+ WHERE $7::bytea IS NOT NULL
 """
 
 MOVE_SCHOOL: Final[LiteralString] = """
