@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from demo.postgres import PostgresServer
 from sync.hub.launcher import PORT
-from tests.drills.district import Hub, open_district, settled
+from tests.drills.board import wait_quiet
+from tests.drills.district import SETTLE_S_MAX, Hub, open_district, settled
 from tests.drills.hub_rollback import INCARNATION, new_school, segments
 from tests.drills.lineage import Found
 
@@ -67,10 +68,9 @@ async def drill(writes: int, seed: int, *, schools: int = 2) -> Outcome:
         await until(replica, IS_CUT_OFF)
         for board in boards:
             board.work(dice, writes)
-        await settled(hub, boards)
+        await asyncio.to_thread(wait_quiet, boards, within_s=SETTLE_S_MAX)
         known = await segments(hub)
         for board in boards:
-            board.agent.start()
             board.work(dice, writes // 2)  # on its way when the server dies
         await fail_over(hub, replica)
         forgotten = known - await segments(hub)

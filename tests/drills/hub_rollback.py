@@ -15,8 +15,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.drills.board import Board
-from tests.drills.district import Hub, open_district, settled
+from tests.drills.board import Board, wait_quiet
+from tests.drills.district import SETTLE_S_MAX, Hub, open_district, settled
 from tests.drills.lineage import Found, Lineage
 
 WRITES: Final = 150
@@ -64,10 +64,9 @@ async def roll_back(
     await asyncio.to_thread(hub.copy_cluster, backup)
     for board in boards:
         board.work(dice, writes)
-    await settled(hub, boards)
+    await asyncio.to_thread(wait_quiet, boards, within_s=SETTLE_S_MAX)
     known = await segments(hub)
     for board in boards:
-        board.agent.start()
         board.work(dice, writes // 2)  # on its way when the hub goes down
     hub.stop()
     hub.put_back(backup)
