@@ -79,6 +79,20 @@ BEGIN
                AND a.attnum   > 0
                AND a.attnotnull
              UNION ALL
+            -- A column that was not sent: only a row that is there already can do without it.
+            SELECT format('WHEN NOT EXISTS (SELECT FROM %s AS t WHERE t.school_id = app_school()'
+                          ' AND t.id = staged.id) THEN %L', target::regclass,
+                          'NotNullViolationError ' || a.attname)
+              FROM pg_attribute AS a
+             WHERE a.attrelid = target::regclass
+               AND a.attnum   > 0
+               AND a.attnotnull
+               AND NOT a.atthasdef
+               AND a.attname NOT IN ('school_id', 'src_epoch', 'change_no', 'received_at_ms')
+               AND NOT EXISTS (SELECT FROM pg_attribute AS s
+                                WHERE s.attrelid = stage::regclass
+                                  AND s.attname  = a.attname)
+             UNION ALL
             SELECT format('WHEN (%s) IS FALSE THEN %L', pg_get_expr(c.conbin, c.conrelid),
                           'CheckViolationError ' || c.conname)
               FROM pg_constraint AS c
@@ -92,7 +106,7 @@ BEGIN
                                                    WHERE s.attrelid = stage::regclass
                                                      AND s.attname  = a.attname))) AS t;
     RETURN QUERY EXECUTE format(
-        'SELECT s.ord, s.why FROM (SELECT ord, CASE %s END AS why FROM %s) AS s'
+        'SELECT s.ord, s.why FROM (SELECT ord, CASE %s END AS why FROM %s AS staged) AS s'
         ' WHERE s.why IS NOT NULL', tests, stage::regclass);
 END $$;
 GRANT EXECUTE ON FUNCTION unfit_rows(text, text) TO darasa_ingest, darasa_web;

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 from nacl.signing import SigningKey
 
+from sync.core.columns import Rows
 from sync.core.segment import read_segment, seal
 from sync.protocol import HUB_SEGMENT_BYTES_MAX, SEGMENT_ROWS_MAX, StreamState, encode
+from sync.registry import TABLE
 from tests.hub.cast import NOW_MS, Box, facts, rows, values
 from tests.sync.test_hostile_segments import BOMBS, NESTED, signed
 
@@ -59,6 +61,25 @@ async def test_poison_by_the_thousand_is_put_aside_and_the_rows_behind_it_merged
     assert len((await box.hello()).exceptions) > 0
     await box.send(facts(1))
     assert await hub.fetchval(FACTS, box.school_id) == 4
+
+
+async def test_thousands_of_rows_without_a_column_are_put_aside_and_those_that_are_here_updated(
+    box, hub
+):
+    """What a column holds that is not sent stays; a new row cannot do without it."""
+    names = tuple(column.name for column in TABLE["class_group"].columns)
+    known = values("class_group", box.school_id, name="Kidato 1")
+    await box.send(rows("class_group", known))
+    place = names.index("name")
+    sent = [values("class_group", box.school_id) for _ in range(3_000)]
+    sent.append((*known[:place], *known[place:-5], 2, *known[-4:]))
+    short = [row[:place] + row[place + 1 :] for row in sent]
+    began = time.monotonic()
+    await box.send(Rows("class_group", names[:place] + names[place + 1 :], short))
+    assert time.monotonic() - began < POISON_S_MAX
+    assert await hub.fetch(ASIDE, box.school_id) == [("NotNullViolationError name", 3_000)]
+    found = await hub.fetch("SELECT name, version FROM class_group")
+    assert [tuple(row) for row in found] == [("Kidato 1", 2)]
 
 
 @pytest.mark.parametrize("message", MESSAGES)

@@ -179,7 +179,7 @@ async def _merge_set(connection: Link, merging: Merging, batch: Batch) -> Tally:
 async def _cut_down(
     connection: Link, merging: Merging, batch: Batch, error: asyncpg.PostgresError
 ) -> None:
-    wrong = await unfit_rows(connection, batch)
+    wrong = await unfit_rows(connection, batch, error)
     if wrong:
         refused = [_as_sent(batch.only([at]), why) for at, why in sorted(wrong.items())]
         await keep_all_aside(connection, merging, refused)

@@ -18,15 +18,13 @@ HOLDS_NUL: Final = "CharacterNotInRepertoireError"  # what PostgreSQL calls a te
 UNFIT_ROWS: Final[LiteralString] = "SELECT u.ord, u.why FROM unfit_rows($1, $2) AS u"
 
 
-async def unfit_rows(connection: Link, batch: Batch) -> dict[int, str]:
-    """Place of each row that a constraint refuses, and which; empty when none explains it."""
-    wrong = {at: HOLDS_NUL for at, row in enumerate(batch.rows) if any(map(holds_nul, row))}
-    if wrong:
-        return wrong
-    try:
-        return await _refused_by_constraints(connection, batch)
-    except asyncpg.DataError:
-        return {}
+async def unfit_rows(
+    connection: Link, batch: Batch, error: asyncpg.PostgresError
+) -> dict[int, str]:
+    """Place of each row that explains `error`, and why; empty when none does."""
+    if isinstance(error, asyncpg.DataError):
+        return {at: HOLDS_NUL for at, row in enumerate(batch.rows) if any(map(holds_nul, row))}
+    return await _refused_by_constraints(connection, batch)
 
 
 def holds_nul(value: object) -> bool:
