@@ -50,9 +50,9 @@ async def test_what_comes_outside_of_every_month_is_kept_seen_and_put_in_its_pla
     metric = (await box.client.get("/metrics")).text
     assert "darasa_hub_raw_astray_bytes 0" not in metric
     await turn_months(app.state.hub)
-    assert await places(hub) == ["sync_raw_202902"]
+    assert await places(hub) == ["sync_raw_202903"]
     await turn_months(app.state.hub)  # again: nothing to do
-    assert await places(hub) == ["sync_raw_202902"]
+    assert await places(hub) == ["sync_raw_202903"]
 
 
 async def test_old_months_are_dropped_whole_but_not_what_is_still_looked_at(
