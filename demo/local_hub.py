@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from demo.postgres import PostgresUnavailable, postgres
+from demo.postgres import postgres
+from sync.hub.launcher import PostgresUnavailable
 
 # setpriv: the hub ends with us, however we are ended.
 HUB: Final = ("setpriv", "--pdeathsig=TERM", sys.executable, "-m", "sync.hub")

@@ -11,7 +11,7 @@ from msgspec import Struct
 from demo.district import District, claim_hub, let_in
 from demo.link import Link
 from demo.material import Material
-from demo.postgres import PostgresServer, postgres
+from demo.postgres import postgres
 from demo.processes import (
     agent_process,
     box_process,
@@ -20,6 +20,7 @@ from demo.processes import (
     until_healthy,
 )
 from demo.school import School, open_school
+from sync.hub.launcher import PostgresServer
 
 Say = Callable[[str], None]
 

@@ -12,7 +12,8 @@ import asyncpg
 import psutil
 import pytest
 
-from demo.postgres import PostgresUnavailable, postgres, wheel_bin_dir
+from demo.postgres import postgres, wheel_bin_dir
+from sync.hub.launcher import PostgresUnavailable
 from tests.conftest import SERVERS
 
 pytestmark = pytest.mark.postgres

@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from demo.district import District, NewToken, claim_hub
 from demo.phone import Phone
-from demo.postgres import SETTINGS, PostgresServer, postgres
+from demo.postgres import SETTINGS, postgres
 from demo.processes import PYTHON, Process, free_port, until_healthy
 from demo.school import sign_in_staff
 from demo.stage import open_folder
-from sync.hub.launcher import give_to_server_user, run_program, running
+from sync.hub.launcher import PostgresServer, give_to_server_user, run_program, running
 from tests.drills.board import Board, wait_quiet
 from tests.drills.lineage import Found, judge
 

@@ -18,8 +18,7 @@ from urllib.parse import quote
 import asyncpg
 from msgspec import Struct
 
-from demo.postgres import PostgresServer
-from sync.hub.launcher import PORT
+from sync.hub.launcher import PORT, PostgresServer
 from tests.drills.board import wait_quiet
 from tests.drills.district import SETTLE_S_MAX, Hub, open_district, settled
 from tests.drills.hub_rollback import INCARNATION, new_school, segments
