@@ -145,12 +145,23 @@ def _put(
     waits = bool(db.value(IS_WAITING, (table.number, pk)))
     if not tx.fits(PUT_ROW[table.name], row):
         return False
-    if ours is not None and waits and ours[OWNER] is None:
+    if ours is not None and _is_only_here(ours, ground, waits=waits):
         image = image_of(table, ours, ground.epoch.bytes)
         keep_image(tx, table, ours, image, now_ms=ground.now_ms)
     if row[OWNER] is not None:
         tx.run(FORGET_MARK, (table.number, pk))  # it is not ours to send any more
     return is_whole
+
+
+def _is_only_here(ours: Row, ground: Ground, *, waits: bool) -> bool:
+    """Say whether what gives way may hold words of the school that no hub has.
+
+    They were not sent yet; or the hub took them over, and was then rolled back to a time
+    before it had them.
+    """
+    if ours[OWNER] is None:
+        return waits
+    return ground.is_replacing and cast(int, ours[OWNER_EPOCH]) > 0
 
 
 def _as_row(table: Table, named: Mapping[str, Cell], ours: Row | None) -> Row:

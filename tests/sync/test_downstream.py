@@ -372,3 +372,13 @@ def test_under_another_name_of_the_hub_no_cursor_counts_not_even_after_it_is_dro
     for incarnation in (LATER_INCARNATION, INCARNATION):
         begin_epoch(reader.db, epoch=uuid7(NOW_MS), incarnation=incarnation)
         assert {cursor.incarnation for cursor in cursors(reader.db)} == {None}
+
+
+def test_words_that_only_a_hub_of_before_took_over_are_kept_beside(reader):
+    """Rolled back to before it had them, the hub takes the same row over once more."""
+    taken = row_of("person", id=NOOR.bytes, owner_epoch=(1 << 32) + 1, version=9)
+    reader.take(reader.page([block_of("person", taken)]))
+    again = taken | {"owner_epoch": (2 << 32) + 1, "version": 2, "display_name": "of before"}
+    reader.read_all("replace", LATER_INCARNATION, [block_of("person", again)])
+    assert reader.db.value(NAME_OF, (NOOR,)) == "of before"
+    assert reader.count("sync_conflict") == 1
