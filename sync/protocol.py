@@ -381,7 +381,7 @@ class SignedFeed(Struct, frozen=True, kw_only=True):
 
 
 class BlobChunk(Struct, frozen=True, kw_only=True):
-    """A piece of a file that a row of this school names. Without `data`: how much is there?
+    """A piece of a file that a row of this school names; without `data` a question.
 
     Taken only where the hub's part of the file ends at `offset`; else its answer says where.
     """

@@ -3,10 +3,10 @@
 import pytest
 
 from appliance.courses.commands import foresee_import, import_course
-from appliance.courses.links import course_code, rewrite_links
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.courses.faults import EmptyCourse
 from appliance.courses.folder import read_folder
+from appliance.courses.links import course_code, rewrite_links
 from appliance.courses.queries import course_cards, course_outline, lesson_sections
 from appliance.errors import NotFound
 from tests.cast import NOW_MS, new_id
