@@ -78,6 +78,7 @@ class PowerLossDisk:
         self.name: Final = name
         self.is_off = False
         self.is_lying = is_lying
+        self.lies_about = ""  # of which files, by the end of their names
         self.operations = 0
         self._chance: Final = chance
         self._shadows: dict[str, Shadow] = {}
@@ -161,7 +162,7 @@ class PowerLossDisk:
         with self._lock:
             self._fail_once()
             self._step()
-            if not self.is_lying:
+            if not (self.is_lying and name.endswith(self.lies_about)):
                 self._shadows[name].sync()
 
     def _fail_once(self) -> None:

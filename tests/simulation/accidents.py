@@ -113,7 +113,7 @@ def clone(world):
         world.new_folder(), model.node_id, model.school_id, model.key.encode(), world.dice
     )
     board.put_image(model.image())
-    board.disk.is_lying = world.mix.is_lying
+    board.trust(is_lying=world.mix.is_lying)
     world.boards.append(board)
 
 

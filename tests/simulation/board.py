@@ -124,6 +124,7 @@ class Board:
         self.handed_over = []  # (table, before, after): the hub lost a row that the school keeps
         Board.number += 1
         self.disk = PowerLossDisk(f"board-{Board.number}", dice)
+        self.disk.lies_about = "-wal"  # pages of different days are for a backup to mend
         self.is_up = False
 
     @property
@@ -143,6 +144,7 @@ class Board:
         self.life += 1
         self._seen = None
         self.touched.clear()
+        self.trust(is_lying=self.disk.is_lying)
 
     def begin_session(self):
         dice = self.dice
@@ -187,6 +189,11 @@ class Board:
             self.close()
         self.disk.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def trust(self, *, is_lying):
+        """From now on the card keeps its word about syncing, or does not."""
+        self.disk.is_lying = is_lying
+        self.born = self.look() if is_lying else None
 
     def power_cycle(self):
         self.disk.cut()

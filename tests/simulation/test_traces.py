@@ -13,6 +13,7 @@ from tests.simulation.board import make_template
 from tests.simulation.world import World
 
 CALM = mix(network=0)
+OPERATIONS = 42  # writes and syncs of one repair, and a few more
 ROWS_OF = "SELECT name, version, deleted_at_ms IS NULL FROM class_group ORDER BY name"
 CONFLICTS = "SELECT count(*) FROM sync_conflict"
 EPOCH = "SELECT epoch FROM sync_identity"
@@ -318,3 +319,20 @@ def test_what_a_killed_process_left_unsynced_is_synced_before_it_counts(world, b
     board.kill()
     world.settle()  # asks at every segment that leaves whether it would survive (I5)
     assert at_hub(world, board) == ["sealed, and perhaps not synced"]
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "power cut"])
+def test_a_repair_may_be_cut_at_any_write(tmp_path, template, is_killed):
+    """Two clones, a restored card and a hub that went back; every fourth write in turn."""
+    for operation in range(2 - is_killed, OPERATIONS, 4):
+        folder = tmp_path / str(operation)
+        folder.mkdir()
+        world = World(1, CALM, folder, template, schools=1)
+        board = world.boards[0]
+        owe_after_rollback(world, board)
+        board.disk.cut_after(operation)
+        toil(world, board, works=0)
+        board.kill() if is_killed else world.reboot(board)
+        world.settle()
+        assert len(groups(board)) == 5
+        world.close()

@@ -4,6 +4,7 @@ A list of actions is played one by one, and after each the invariants are looked
 the accidents end, the network is mended, and everything must come to rest with nothing lost.
 """
 
+import contextlib
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -17,9 +18,11 @@ from sync.agent.downstream import FetchPage
 from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.retention import trim
 from sync.agent.session import Fetch, Greet, Send, Worked
+from sync.agent.store import identity, streams
 from sync.core.segment import SegmentRefused
 from sync.hub.intake.staging import SCHOOL_COLUMN
 from sync.merge import row_hash
+from sync.protocol import LANES
 from sync.registry import TABLE
 from tests.simulation import invariants
 from tests.simulation.accidents import ACTS
@@ -75,7 +78,7 @@ class World:
         self.boards.append(board)
         self.work.found_school(board)
         self.first_images[node] = board.image()
-        board.disk.is_lying = self.mix.is_lying
+        board.trust(is_lying=self.mix.is_lying)
 
     def new_folder(self):
         folder = self.folder / f"board-{len(list(self.folder.iterdir()))}"
@@ -184,14 +187,32 @@ class World:
     # What accidents need.
 
     def reboot(self, board):
+        born = board.born
         try:
             board.power_cycle()
-            if board.db.value("PRAGMA quick_check(1)") != "ok":
+            if not self._is_sound(board, born):
                 self._renew(board)
         except apsw.Error:
             self._renew(board)
         if self.mix.is_lying:
             self.accident()
+
+    def _is_sound(self, board, born):
+        """A disk that lies may leave pages of different days: whole, and at odds."""
+        if board.db.value("PRAGMA quick_check(1)") != "ok":
+            return False
+        if not self.mix.is_lying:
+            return True
+        me = identity(board.db)
+        if me is None or me.hub_id is None or len(streams(board.db, me.epoch)) != len(LANES):
+            return False
+        with contextlib.suppress(Violation):
+            invariants.i2_no_regress(born.rows, board.look().rows)
+            invariants.i4_chain_of_the_board(board, self.hub)
+            invariants.i6_order_of_watermarks(board)
+            invariants.i14_bounded(board)
+            return True
+        return False
 
     def _renew(self, board):
         """A disk that lies may leave no database at all; the keeper puts a backup in."""
