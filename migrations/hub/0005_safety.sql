@@ -79,10 +79,8 @@ BEGIN
                AND a.attnum   > 0
                AND a.attnotnull
              UNION ALL
-            -- A column that was not sent: only a row that is there already can do without it.
-            SELECT format('WHEN NOT EXISTS (SELECT FROM %s AS t WHERE t.school_id = app_school()'
-                          ' AND t.id = staged.id) THEN %L', target::regclass,
-                          'NotNullViolationError ' || a.attname)
+            -- A column that was not sent and has no default.
+            SELECT format('WHEN true THEN %L', 'NotNullViolationError ' || a.attname)
               FROM pg_attribute AS a
              WHERE a.attrelid = target::regclass
                AND a.attnum   > 0
@@ -106,7 +104,7 @@ BEGIN
                                                    WHERE s.attrelid = stage::regclass
                                                      AND s.attname  = a.attname))) AS t;
     RETURN QUERY EXECUTE format(
-        'SELECT s.ord, s.why FROM (SELECT ord, CASE %s END AS why FROM %s AS staged) AS s'
+        'SELECT s.ord, s.why FROM (SELECT ord, CASE %s END AS why FROM %s) AS s'
         ' WHERE s.why IS NOT NULL', tests, stage::regclass);
 END $$;
 GRANT EXECUTE ON FUNCTION unfit_rows(text, text) TO darasa_ingest, darasa_web;
