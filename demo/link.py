@@ -16,6 +16,7 @@ from msgspec import Struct
 
 CHUNK_BYTES: Final = 65_536
 PIECE_S: Final = 0.02  # of a slow link, carried at once
+LATE_S: Final = 0.1
 PIECE_BYTES_MIN: Final = 128
 BUFFER_BYTES: Final = 4_096  # what a slow link's modem holds
 CUT_S: Final = 0.5
@@ -169,7 +170,8 @@ class Link:
             self.bytes_down += size
         if self.weather.bytes_s < math.inf:
             now = asyncio.get_running_loop().time()
-            self._free_at[is_up] = max(self._free_at[is_up], now) + size / self.weather.bytes_s
+            since = max(self._free_at[is_up], now - LATE_S)  # woken late: the line was not idle
+            self._free_at[is_up] = since + size / self.weather.bytes_s
             await asyncio.sleep(self._free_at[is_up] - now)
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:
