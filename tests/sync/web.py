@@ -72,17 +72,20 @@ class Web:
                 node = list(self.hub.node_keys)[-1]
                 epoch, cursor = UUID(query["epoch"]), int(query["cursor"])
                 return told(self.hub.pull(node, epoch, cursor, int(query["limit"])))
-            case "GET", ["feed"]:
-                node = list(self.hub.node_keys)[-1]
-                cursor = cursor_of(request.url.params)
-                return told(feed_page(self.hub, node, cursor, 100))
-            case _, [*parts]:
-                school_id, _ = self.hub.node_keys[list(self.hub.node_keys)[-1]]
-                query = request.url.params
-                found = digesting.answer(self.hub, school_id, parts, query, body)
-                if found is not None:
-                    return told(found)
-        raise AssertionError(request)
+        return self.answer_more(request, body)
+
+    def answer_more(self, request, body):
+        """What a conversation asks after the school's own work has gone."""
+        parts = request.url.path.removeprefix("/sync/v1/").split("/")
+        query = request.url.params
+        node = list(self.hub.node_keys)[-1]
+        if parts == ["feed"]:
+            return told(feed_page(self.hub, node, cursor_of(query), 100))
+        school_id, _ = self.hub.node_keys[node]
+        found = digesting.answer(self.hub, school_id, parts, query, body)
+        if found is None:
+            raise AssertionError(request)
+        return told(found)
 
     def enrol(self, asked):
         if asked.token != "right":
