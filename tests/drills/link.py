@@ -60,7 +60,7 @@ Drain = Callable[[Board, int], Awaitable[bool]]
 SAMPLE = "INSERT INTO health_sample VALUES (?1, ?2, 1, 1000000, 2000, 300, 40000, 51000, 12)"
 ARRIVED = """
 SELECT raw
-  FROM sync_inbox
+  FROM sync_raw
  WHERE school_id = $1
    AND log_no > $2
  ORDER BY log_no
