@@ -240,6 +240,7 @@ async def keep_backup(as_role):
     """What the hub wrote until now, as a backup has it."""
     owner = await as_role("postgres")
     for table in FED:
+        await owner.execute(f"DROP TABLE IF EXISTS backup_{table}")
         await owner.execute(f"CREATE TABLE backup_{table} AS SELECT * FROM {table}")
 
 
