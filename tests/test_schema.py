@@ -26,6 +26,11 @@ SMALL = {
     "sync_exception": "rows the hub refused; normally none",
     "sync_check": "one line a table",
     "conflict_look": "what a keeper has looked at; normally none",
+    "command_result": "one row a command",
+    "erasure": "people who were to be forgotten: some a year",
+    "sync_parked": "what only a later release has a place for; normally none",
+    "sync_scope": "one row a scope: the school and its district",
+    "sqlite_schema": "one row a table, index and trigger",
 }
 # Statements that read a whole table on purpose, and why that is no harm.
 WHOLE_TABLE = {
@@ -36,6 +41,12 @@ WHOLE_TABLE = {
         "what waits, counted for one keeper; met images, normally none",
     ),
     "appliance.telemetry.queries.UNSENT": ("sync_dirty", "what waits, 40 bytes a row; counted"),
+    "appliance.erasures.commands.FIND": ("progress_fact", "once an erasure; its key has no index"),
+    "appliance.erasures.commands.REMOVE_IMAGES": ("sync_conflict", "once an erasure"),
+    "sync.agent.blobs.NAMED": ("attachment", "once a contact; two years of them take 10 ms"),
+    "sync.agent.blobs.DROP_UNNAMED": ("sync_blob", "once an erasure"),
+    "sync.agent.scopes.UNSEE": ("sync_seen", "empties it, when a scope was read anew"),
+    "sync.agent.stick.READ_UNACKNOWLEDGED": ("sync_chain", "once an export; by its key"),
     "sync.agent.recovery.DROP_PAYLOADS": ("sync_segment", "once a recovery"),
     "sync.agent.store.READ_BACKLOG": ("sync_dirty sync_chain", "once a contact with the hub"),
 }
@@ -74,15 +85,20 @@ def scanned_tables(steps, sql):
 def test_no_statement_reads_a_whole_table(planner, statement):
     steps = plan(planner, statement.sql)
     scanned = scanned_tables(steps, statement.sql) - set(SMALL)
-    assert scanned == allowed(statement.label), steps
+    assert scanned <= allowed(statement.label), steps
 
 
 def allowed(label):
     return set(WHOLE_TABLE.get(label, ("", ""))[0].split())
 
 
-def test_exceptions_name_statements_that_exist():
-    assert set(WHOLE_TABLE) <= {statement.label for statement in BOX_STATEMENTS}
+def test_exceptions_name_scans_that_are_there(planner):
+    scans = {label: set() for label in WHOLE_TABLE}
+    for statement in BOX_STATEMENTS:
+        if statement.label in scans:
+            steps = plan(planner, statement.sql)
+            scans[statement.label] |= scanned_tables(steps, statement.sql) - set(SMALL)
+    assert scans == {label: allowed(label) for label in WHOLE_TABLE}
 
 
 def test_every_foreign_key_has_an_index(box_schema):
