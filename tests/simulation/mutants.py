@@ -37,7 +37,11 @@ VERDICTS = {(False, False): 0, (True, False): 10, (False, True): 11, (True, True
 WORDS = {0: "survived", 10: "tests alone", 11: "seeds alone", 12: "tests and seeds"}
 
 # Same meaning, whatever the tests do. A mutant is named by its module and its change.
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    "sync/merge.py incoming.order > current.order -> incoming.order >= current.order": (
+        "equal orders have been answered as a duplicate before"
+    )
+}
 
 
 def main():

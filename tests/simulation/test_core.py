@@ -27,11 +27,13 @@ from sync.core.node import (
 from sync.core.scopes import Fate, Source
 from sync.merge import (
     BECOMES_CURRENT,
+    COMPARED,
     CONFLICTS,
     Image,
     Outcome,
     digest,
     digest_part,
+    hash_of,
     image_of,
     judge,
     order_of,
@@ -441,6 +443,19 @@ def test_a_rows_order_is_its_counters_and_its_hash_its_content():
     assert row_hash(table, group()) != row_hash(table, group(version=2))
     image = image_of(table, group(version=7), b"e" * 16)
     assert image == Image(0, 7, row_hash(table, group(version=7)), b"e" * 16)
+
+
+def test_a_column_that_came_later_counts_by_its_name_and_only_when_it_holds_something():
+    assert hash_of([1], {"nick": None}) == hash_of([1], {})
+    assert hash_of([1], {"nick": "Noor"}) != hash_of([1], {})
+    assert hash_of([1], {"nick": "Noor"}) != hash_of([1], {"name": "Noor"})
+    assert hash_of([1], {"a": 1, "b": None}) == hash_of([1], {"b": None, "a": 1})
+
+
+def test_compared_is_what_the_box_owns_and_may_not_let_go_of():
+    left_out = {table.name for table in TABLES} - {table.name for table in COMPARED}
+    hub_s = {"announcement", "setting", "command", "proposal_decision", "erasure"}
+    assert left_out == hub_s | {"health_sample"}
 
 
 @given(st.permutations([(A[:16], 1, A), (B[:16], 2, B), (C[:16], 3, C)]))
