@@ -12,11 +12,17 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from appliance.database.migrate import EDGE_MIGRATIONS
+from appliance.database.migrate import migrate as migrate_box
 from demo.postgres import postgres
+from sync.agent.line import QUIET_S
+from sync.agent.status import status
 from sync.hub.app import create_app
 from sync.hub.migrate import migrate
 from sync.hub.settings import HubSettings
+from tests.cast import a_school
 from tests.hub.cast import NOW_MS, District, Watch
+from tests.hub.real_box import RealBox
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 SERVERS = {"18": None} | ({"15": DEBIAN} if (DEBIAN / "postgres").exists() else {})
@@ -180,6 +186,37 @@ def district(client, settings, claimed):
     district.id = claimed.district_id
     client.cookies.update(claimed.cookies)
     return district
+
+
+@pytest.fixture(scope="session")
+def edge_template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edge")
+    migrate_box(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
+    return (folder / "school.db").read_bytes()
+
+
+@pytest.fixture
+def new_box(tmp_path, edge_template, app, watch):
+    boxes = []
+
+    def make(name):
+        boxes.append(RealBox(tmp_path / name, edge_template, app, watch))
+        return boxes[-1]
+
+    yield make
+    for box in boxes:
+        box.close()
+
+
+@pytest.fixture
+async def box(new_box, district):
+    """A claimed school with two classes, enrolled, everything sent."""
+    box = new_box("first")
+    with box.db.changing() as tx:
+        box.cast = a_school(tx)
+    box.wish(await district.token())
+    assert await box.agent.one_try() == QUIET_S, status(box.db)
+    return box
 
 
 @pytest.fixture

@@ -18,9 +18,6 @@ from sync.agent.store import identity
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobState, decode, encode
 from tests.cast import NOW_MS, new_id
 from tests.hub.cast import facts, rows, values
-from tests.hub.test_real_agent import box, edge_template, new_box
-
-__all__ = ["box", "edge_template", "new_box"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 

@@ -23,9 +23,7 @@ from sync.hub.outlet.authoring import give_back, put_row, take_ownership
 from sync.protocol import SignedFeed
 from sync.registry import TABLE, TABLES
 from tests.hub.cast import NOW_MS
-from tests.hub.test_real_agent import NAME_OF, RENAME, box, edge_template, new_box
-
-__all__ = ["box", "edge_template", "new_box"]
+from tests.hub.real_box import NAME_OF, RENAME
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 

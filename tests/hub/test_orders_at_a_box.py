@@ -21,9 +21,6 @@ from appliance.orders.watch import Desk
 from sync.agent.line import QUIET_S
 from sync.agent.status import status
 from tests.hub.cast import NOW_MS
-from tests.hub.test_real_agent import box, edge_template, new_box
-
-__all__ = ["box", "edge_template", "new_box"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 

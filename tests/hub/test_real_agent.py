@@ -2,129 +2,21 @@
 
 from uuid import UUID
 
-import httpx
 import pytest
 
-from appliance.database.agent import AgentDatabase
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate, schema_version
-from appliance.settings import Settings
-from sync.agent import enrolment
-from sync.agent.agent import Agent, Seams
-from sync.agent.keys import make_node_key
 from sync.agent.line import QUIET_S
-from sync.agent.link import Link, Pass, open_client
-from sync.agent.rows import READ_ROW
 from sync.agent.status import status
 from sync.agent.store import identity
-from sync.merge import digest, order_of, row_hash
-from sync.protocol import Digests, decode
-from sync.registry import TABLES
-from tests.cast import a_school, new_id
-from tests.hub.cast import NOW_MS
+from tests.cast import new_id
+from tests.hub.real_box import NAME_OF, RENAME
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
-RENAME = "UPDATE person SET display_name = ?2, version = version + 1 WHERE id = ?1"
 ADD_FACT = (
     "INSERT INTO progress_fact (id, enrolment_id, section_id, person_id, percent, at_ms,"
     " clock_quality) VALUES (?1, ?2, ?3, ?4, ?5, 0, 1)"
 )
 PROGRESS = "SELECT enrolment_id, section_id, percent FROM section_progress"
-NAME_OF = "SELECT display_name FROM person WHERE id = ?1"
-
-
-class RealBox:
-    """A board: its folder, its agent, its database."""
-
-    def __init__(self, folder, template, app, watch):
-        self.settings = Settings(data_dir=folder)
-        self.settings.data_dir.mkdir(exist_ok=True)
-        self.settings.database.write_bytes(template)
-        self.key = make_node_key(self.settings.keys)
-        self.transport = httpx.ASGITransport(app=app)
-        self.watch = watch
-        self.open()
-
-    def open(self):
-        seams = Seams(self.watch, self.transport, "test board", "0.1.0")
-        here = schema_version(self.settings.database)
-        self.agent = Agent(self.settings, seams, schema_version=here)
-        self.db = AgentDatabase(self.settings.database)
-
-    def close(self):
-        self.agent.close()
-        self.db.close()
-
-    def write(self, sql, *args):
-        with self.db.changing() as tx:
-            assert tx.run(sql, args) == 1
-
-    def wish(self, token):
-        self.write(enrolment.WRITE_WISH, "http://hub.test", token, NOW_MS)
-
-    def image(self):
-        """The card's content; everything is in one file once the last connection is closed."""
-        self.close()
-        content = self.settings.database.read_bytes()
-        self.open()
-        return content
-
-    def put_image(self, content):
-        self.close()
-        for suffix in ("", "-wal", "-shm"):
-            self.settings.database.with_name(f"school.db{suffix}").unlink(missing_ok=True)
-        self.settings.database.write_bytes(content)
-        self.open()
-
-    def digests(self):
-        """What the hub should say, computed here."""
-        return {table.name: self._digest(table) for table in TABLES}
-
-    def _digest(self, table):
-        found = []
-        for (pk,) in self.db.tuples(f"SELECT id FROM {table.name}"):
-            (row,) = self.db.tuples(READ_ROW[table.name], (pk,))
-            found.append((pk, order_of(table, row)[1], row_hash(table, row)))
-        return len(found), digest(found).to_bytes(8, "big")
-
-    async def hub_digests(self):
-        me = identity(self.db)
-        async with open_client("http://hub.test", self.transport) as client:
-            link = Link(client, me, self.key, Pass(), lambda: 0.0)
-            answer = await link._call("GET", "/sync/v1/digests", b"")
-        told = decode(answer, Digests).tables
-        return {name: (each.rows, each.digest) for name, each in told.items()}
-
-
-@pytest.fixture(scope="module")
-def edge_template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("edge")
-    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
-    return (folder / "school.db").read_bytes()
-
-
-@pytest.fixture
-def new_box(tmp_path, edge_template, app, watch):
-    boxes = []
-
-    def make(name):
-        boxes.append(RealBox(tmp_path / name, edge_template, app, watch))
-        return boxes[-1]
-
-    yield make
-    for box in boxes:
-        box.close()
-
-
-@pytest.fixture
-async def box(new_box, district):
-    """A claimed school with two classes, enrolled, everything sent."""
-    box = new_box("first")
-    with box.db.changing() as tx:
-        box.cast = a_school(tx)
-    box.wish(await district.token())
-    assert await box.agent.one_try() == QUIET_S, status(box.db)
-    return box
 
 
 async def test_a_school_arrives_whole(box):

@@ -8,10 +8,8 @@ from sync.agent.line import QUIET_S
 from sync.agent.status import status
 from sync.agent.store import identity
 from tests.cast import new_id
-from tests.hub.test_real_agent import ADD_REVISION, HAND_IN, RENAME
-from tests.hub.test_real_agent import box as box  # noqa: PLC0414 -- a fixture
-from tests.hub.test_real_agent import edge_template as edge_template  # noqa: PLC0414
-from tests.hub.test_real_agent import new_box as new_box  # noqa: PLC0414
+from tests.hub.real_box import RENAME
+from tests.hub.test_real_agent import ADD_REVISION, HAND_IN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 

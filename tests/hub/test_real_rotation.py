@@ -11,10 +11,7 @@ from sync.agent.status import status
 from sync.agent.store import identity
 from sync.core.segment import check_signature, read_segment, signed_again
 from sync.hub.intake.former_keys import OVERLAP_MS
-from tests.hub.test_real_agent import RENAME
-from tests.hub.test_real_agent import box as box  # noqa: PLC0414 -- a fixture
-from tests.hub.test_real_agent import edge_template as edge_template  # noqa: PLC0414
-from tests.hub.test_real_agent import new_box as new_box  # noqa: PLC0414
+from tests.hub.real_box import RENAME
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 

@@ -26,15 +26,8 @@ from sync.hub.sticks.importing import boards_on, import_stream, words_of
 from sync.stick import Stick
 from tests.cast import a_school, new_id
 from tests.hub.cast import NOW_MS, facts
-from tests.hub.test_real_agent import (
-    ADD_REVISION,
-    CUSTODY,
-    HAND_IN,
-    NAME_OF,
-    RENAME,
-    RealBox,
-    forget_last_segment,
-)
+from tests.hub.real_box import NAME_OF, RENAME, RealBox
+from tests.hub.test_real_agent import ADD_REVISION, CUSTODY, HAND_IN, forget_last_segment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 

@@ -10,7 +10,7 @@ from sync.agent.status import status
 from sync.agent.store import identity
 from tests.cast import a_school, new_id
 from tests.hub.cast import NOW_MS
-from tests.hub.test_real_agent import RENAME, RealBox
+from tests.hub.real_box import RENAME, RealBox
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
