@@ -89,10 +89,10 @@ async def test_a_lost_answer_is_asked_for_again(box):
     new = SigningKey.generate()
     first, again = await new_key(box, new), await new_key(box, new)
     assert (first.status_code, again.status_code) == (200, 200)
-    untils = [
+    good_until = [
         decode(answer.content, NewKeyAnswer).former_good_until_ms for answer in (first, again)
     ]
-    assert untils[1] >= untils[0]
+    assert good_until[1] >= good_until[0]
 
 
 async def test_both_keys_must_sign(box):
