@@ -40,16 +40,18 @@ async def two(app, district):
         await box.send(*(rows(name, values(name, box.school_id)) for name in BY_THE_BOX))
         async with scoped(app.state.hub.pools.web, school_id=box.school_id) as link:
             for name in BY_THE_HUB:
-                await put_row(link, box.school_id, name, by_the_hub(name), now_ms=NOW_MS)
+                await put_row(
+                    link, box.school_id, name, by_the_hub(name, box.school_id), now_ms=NOW_MS
+                )
         await box.hello()
         await box.send(rows("person", values("person", UUID(int=4))))  # quarantined
     return schools
 
 
-def by_the_hub(name):
+def by_the_hub(name, school_id):
     """A row as the hub's staff write it: who owns it and which version is not theirs to say."""
     names = (column.name for column in TABLE[name].columns[:-5])
-    return dict(zip(names, values(name), strict=False))
+    return dict(zip(names, values(name, school_id), strict=False))
 
 
 async def seen(connection, table, school_id="", district_id=""):

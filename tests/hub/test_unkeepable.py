@@ -2,7 +2,9 @@
 
 import pytest
 
+from sync.hub.intake.exceptions import UNLISTED
 from sync.protocol import EXCEPTIONS_MAX
+from sync.registry import TABLE, TABLES
 from tests.hub.cast import PASSWORD, Box, new_id, rows, values
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -38,8 +40,10 @@ async def test_a_hand_in_put_aside_is_listed_before_any_number_of_other_rows(dis
     await box.send(rows("person", *nameless))
     await box.send(rows("submission_revision", work))
     exceptions = (await box.hello()).exceptions
-    assert len(exceptions) == EXCEPTIONS_MAX
+    assert len(exceptions) == EXCEPTIONS_MAX - len(TABLES) + 1
     assert exceptions[0].pk == work[0]
+    rest = exceptions[-1]
+    assert (rest.tbl, rest.pk, rest.reason) == (TABLE["person"].number, b"", UNLISTED)
 
 
 async def test_a_row_put_aside_is_not_answered_for_by_its_rival(district):
