@@ -43,7 +43,7 @@ async def test_a_segment_is_merged_kept_raw_and_answered_with_a_receipt(box, see
     receipt = receipt_of(told.receipt)
     assert (receipt.no, receipt.received_n, receipt.epoch) == (1, 1, box.epoch)
     assert await see.fetchval("SELECT display_name FROM person WHERE display_name = 'Amina'")
-    assert await see.fetchval("SELECT length(raw) FROM sync_inbox") > 100
+    assert await see.fetchval("SELECT length(raw) FROM sync_raw") > 100
     assert await account(see) == [(1, 1, 0, 0, 0, 0, 0)]
 
 

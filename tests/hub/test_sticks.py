@@ -1,7 +1,6 @@
 """Sticks at the hub: by the same way in as the net, in any order, twice, broken, from strangers."""
 
 import random
-import resource
 import shutil
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from tests.cast import a_school, new_id
 from tests.hub.cast import NOW_MS, facts
 from tests.hub.real_box import NAME_OF, RENAME, RealBox
 from tests.hub.test_real_agent import ADD_REVISION, CUSTODY, HAND_IN, forget_last_segment
+from tests.sync.test_stick import small_files
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -330,17 +330,7 @@ async def test_names_and_folders_and_links_are_not_believed(box, courier, tmp_pa
     assert came.taken == 0
 
 
-@pytest.fixture
-def small_files():
-    """As a full stick does, the kernel refuses the write."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-async def test_the_command_says_what_came_and_what_waits(
-    box, courier, settings, watch, tmp_path, small_files
-):
+async def test_the_command_says_what_came_and_what_waits(box, courier, settings, watch, tmp_path):
     said = []
     await import_folder(settings, courier.new_stick(), watch, said.append)
     assert said.pop().startswith("There is nothing from a school in ")
@@ -355,8 +345,8 @@ async def test_the_command_says_what_came_and_what_waits(
     assert said[1] == "  2 wait until segment 2 comes"
     assert said[-1].endswith("carry it back")
     box.export(folder)
-    small_files(100)
-    (came,) = await courier.deliver(folder)
+    with small_files(100):
+        (came,) = await courier.deliver(folder)
     assert (came.taken, came.answer_no) == (1, None)
     assert "could not be written: the stick is full" in came.aside[0]
     came.aside = [str(number) for number in range(25)]

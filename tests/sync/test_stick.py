@@ -3,6 +3,7 @@
 import fcntl
 import resource
 import shutil
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from random import Random
 from uuid import UUID
@@ -172,20 +173,22 @@ async def test_the_agent_waits_while_a_stick_is_in_hand(joined, agent, web):
 # A stick that is full, closed, pulled or not what it seems.
 
 
-@pytest.fixture
-def small_files():
-    """As a full stick does, the kernel refuses the write; the card's own files are smaller."""
+@contextmanager
+def small_files(size):
+    """As a full stick does, the kernel refuses the write; the card's own files are smaller.
 
-    def limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-
+    For as short as it can be: a log that this very run is written to is a file, too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_full_stick_keeps_what_fitted_and_says_so(
-    joined, db, box, web, stick, tmp_path, small_files, capsys
+    joined, db, box, web, stick, tmp_path, capsys
 ):
     run(["export", str(tmp_path.joinpath("sealed").mkdir() or tmp_path / "sealed")])
     box.execute(
@@ -196,18 +199,17 @@ async def test_a_full_stick_keeps_what_fitted_and_says_so(
     run(["export", str(tmp_path / "sealed")])
     sizes = {each.stat().st_size for each in files(tmp_path / "sealed")}
     box.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    small_files(max(sizes) - 1)
-    assert run(["export", str(stick)]) == 1
+    with small_files(max(sizes) - 1):
+        assert run(["export", str(stick)]) == 1
     said = capsys.readouterr().err
     assert "the stick is full: 3.seg.box did not fit; what was written before is whole" in said
     assert sorted(segments_on(stick, identity(db), web)) == [2]
     assert [each.suffix for each in files(stick)] == [".box", ".bin"]
 
 
-def test_a_file_that_does_not_fit_leaves_the_one_before(stick, small_files):
+def test_a_file_that_does_not_fit_leaves_the_one_before(stick):
     Stick(stick).write(PLACE, b"before")
-    small_files(1_000)
-    with pytest.raises(StickFailed, match="the stick is full"):
+    with small_files(1_000), pytest.raises(StickFailed, match="the stick is full"):
         Stick(stick).write(PLACE, bytes(5_000))
     assert [(each.name, each.read_bytes()) for each in files(stick)] == [("a.bin", b"before")]
 
