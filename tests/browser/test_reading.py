@@ -83,8 +83,9 @@ def test_reading_without_wifi_is_told_to_the_box_later(phone, reading):
     page = open_lesson(context, reading)
     context.set_offline(True)
     stay_at_the_end_of(page, 0)
-    context.set_offline(False)
+    # Listen first: the open page may send as soon as it is online again.
     with page.expect_response("**/api/v1/progress-facts"):
+        context.set_offline(False)
         page.goto("/learn")
     assert read_parts(context, reading) == [100, 0, 0]
 
