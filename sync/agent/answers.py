@@ -30,7 +30,7 @@ from sync.core.bundle import (
     stream_folder,
 )
 from sync.core.node import Fork, judge_hello
-from sync.protocol import FeedPage, PullPage, Receipt, SignedReceipt, StreamState, decode
+from sync.protocol import FeedPage, PullPage, Receipt, SignedReceipt, decode
 from sync.stick import Stick
 
 BUSY: Final = "darasa-agent is speaking with the district just now; import again in a minute"
@@ -130,16 +130,10 @@ def _take(tools: Tools, name: str, answer: Answer, receipt: Receipt, *, now_ms: 
 
 def _fork_in(db: AgentDatabase, me: Identity, answer: Answer) -> Fork | None:
     """Compare as after a hello over the net."""
-    streams = store.streams(db, me.epoch)
     return judge_hello(
         answer.hello,
         incarnation=me.incarnation,
-        streams=[
-            StreamState(
-                lane=each.lane, cur_n=each.cur_n, cur_hash=each.cur_hash, trimmed_n=each.trimmed_n
-            )
-            for each in streams
-        ],
+        streams=store.stream_states(db, me.epoch),
         own_hashes={
             each.lane: store.own_hash(db, me, each.lane, each.received_n)
             for each in answer.hello.streams

@@ -44,7 +44,6 @@ from sync.protocol import (
     SegmentAnswer,
     SignedHello,
     SignedReceipt,
-    StreamState,
     decode,
     hello_message,
     receipt_message,
@@ -172,7 +171,7 @@ class Session:
         return HelloRequest(
             node_id=me.node_id,
             epoch=me.epoch,
-            streams=self._stream_states(me),
+            streams=store.stream_states(self._db, me.epoch),
             incarnation=me.incarnation,
             self_cursor=me.self_cursor,
             receipt=receipt,
@@ -184,18 +183,6 @@ class Session:
             clock_quality=stamp.clock_quality,
             scopes=scopes.cursors(self._db),
         )
-
-    def _stream_states(self, me: Identity) -> list[StreamState]:
-        return [
-            StreamState(
-                lane=each.lane,
-                cur_n=each.cur_n,
-                cur_hash=each.cur_hash,
-                trimmed_n=each.trimmed_n,
-            )
-            for each in store.streams(self._db, me.epoch)
-            if each.cur_n or each.lane == LANES[0]  # a lane never used is not worth 90 bytes
-        ]
 
     # What the hub answered.
 
@@ -210,7 +197,7 @@ class Session:
         fork = judge_hello(
             answer,
             incarnation=me.incarnation,
-            streams=self._stream_states(me),
+            streams=store.stream_states(self._db, me.epoch),
             own_hashes=own_hashes,
         )
         self._forks += fork is not None
@@ -266,8 +253,8 @@ class Session:
         asked = (me.node_id, me.epoch, self._nonce)
         if (answer.node_id, answer.epoch, answer.nonce) != asked:
             raise HubUntrusted("hello: the answer is to another question")
-        lanes = {stream.lane for stream in self._stream_states(me)}
-        if any(at.lane not in lanes or at.applied_n > at.received_n for at in answer.streams):
+        lanes = [at.lane for at in answer.streams]
+        if lanes != list(LANES) or any(at.applied_n > at.received_n for at in answer.streams):
             raise HubUntrusted("hello: the positions contradict the question or each other")
         return answer
 

@@ -19,6 +19,7 @@ from sync.protocol import (
     Receipt,
     RowException,
     SignedReceipt,
+    StreamState,
     encode,
     genesis,
 )
@@ -161,6 +162,19 @@ def identity(db: Reader) -> Identity | None:
 def streams(db: Reader, epoch: UUID) -> list[Stream]:
     """The streams of `epoch`, by lane."""
     return db.rows(Stream, READ_STREAMS, (epoch,))
+
+
+def stream_states(db: Reader, epoch: UUID) -> list[StreamState]:
+    """Where our own chain stands in every lane, for the hub's eyes.
+
+    Also in one never used here: a board with a copy of this card may have used it.
+    """
+    return [
+        StreamState(
+            lane=each.lane, cur_n=each.cur_n, cur_hash=each.cur_hash, trimmed_n=each.trimmed_n
+        )
+        for each in streams(db, epoch)
+    ]
 
 
 def lane_views(db: Reader, epoch: UUID, rank_max: int = RANK_MAX) -> list[LaneView]:

@@ -279,6 +279,17 @@ def test_a_rolled_back_hub_that_has_grown_again_is_still_found_out(world, board)
     assert "lost" in at_hub(world, board)
 
 
+def test_a_lane_that_only_the_other_board_has_used_tells_them_apart_too(world, board):
+    """Two boards of one card in one epoch: hello asks of every lane, used here or not."""
+    other = clone(world, board)
+    world.work.measure(other)
+    sync(world, other)
+    sync(world, board)
+    assert board.db.value(EPOCH) != other.db.value(EPOCH)
+    world.settle()
+    assert board.digests() == other.digests()
+
+
 def test_the_same_number_with_another_hash_is_never_answered_as_kept(world, board):
     other = clone(world, board)
     add(world, board, "mine")
