@@ -105,8 +105,8 @@ async def drain(bench: Bench, hub: Hub) -> list[Figure]:
                     await asyncio.sleep(LOOK_S)
                 began = time.monotonic()
                 memory = await until_drained(db, lambda: uss_mib(agent))
-            took, size = time.monotonic() - began, relay.bytes_up + relay.bytes_down
-            line_s = relay.bytes_up / (KBPS * 125)
+                took, size = time.monotonic() - began, relay.bytes_up + relay.bytes_down
+                line_s = relay.bytes_up / (KBPS * 125)
     share = DRAINED / changes
     return [
         known("changes carried, the mixture of a school day", changes, ""),

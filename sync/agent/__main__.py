@@ -27,7 +27,7 @@ from appliance.errors import DarasaError
 from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
 from appliance.settings import Settings, load_settings
 from sync.agent import answers, arriving, enrolment, status, stick, verifying
-from sync.agent.agent import Agent, Seams, hardware_name, pause
+from sync.agent.agent import Agent, Seams, hardware_name
 from sync.agent.boards import fingerprint
 from sync.agent.faults import NotJoined, StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
@@ -136,12 +136,11 @@ def _take_over(settings: Settings, db: AgentDatabase, recovery_code: str | None)
 
 
 async def _fetch_school(settings: Settings, db: AgentDatabase) -> bool:
-    stop = asyncio.Event()
     with closing(_agent(settings)) as agent:
-        fetching = asyncio.create_task(agent.run(stop))
+        fetching = asyncio.create_task(agent.run())
         is_here = await arriving.follow(db, print)
-        stop.set()
-        await fetching
+        fetching.cancel()
+        await asyncio.wait([fetching])
     return is_here
 
 
@@ -235,32 +234,28 @@ async def _try_once(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     with _alone(settings.data_dir):
         notify_ready()
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(_beat())
-            await _wait_for_box(settings, stop)
-            if not stop.is_set():
-                await _talk(settings, stop)
-            beating.cancel()
+            working = [tasks.create_task(_beat()), tasks.create_task(_talk(settings))]
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, lambda: [task.cancel() for task in working])
     notify_stopping()
 
 
-async def _wait_for_box(settings: Settings, stop: asyncio.Event) -> None:
-    """The box makes the database at its first start, and needs the files alone for that."""
-    while not stop.is_set() and schema_version(settings.database) == 0:
-        await pause(stop, WAIT_FOR_BOX_S)
-
-
-async def _talk(settings: Settings, stop: asyncio.Event) -> None:
+async def _talk(settings: Settings) -> None:
+    await _until_the_box_has_started(settings)
     with shared_lock(settings.data_dir):
         require_schema(settings.database)
         with closing(_agent(settings)) as agent:
-            await agent.run(stop)
+            await agent.run()
+
+
+async def _until_the_box_has_started(settings: Settings) -> None:
+    """The box makes the database at its first start, and needs the files alone for that."""
+    while schema_version(settings.database) == 0:  # noqa: ASYNC110 -- another process makes it
+        await asyncio.sleep(WAIT_FOR_BOX_S)
 
 
 async def _beat() -> None:

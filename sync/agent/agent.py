@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import httpx
 from msgspec import Struct
@@ -100,12 +100,15 @@ class Agent:
         """Hang up on the database."""
         self._db.close()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Talk whenever there is a reason to, until `stop`. Never raises for the network."""
-        while not stop.is_set():
+    async def run(self) -> NoReturn:
+        """Talk whenever there is a reason to, until cancelled. Never raises for the network.
+
+        A conversation may be cut anywhere, so nobody who wants an end waits for its end.
+        """
+        while True:
             version = self._db.data_version
             wait_s = await self._one_turn()
-            await self._wait(stop, wait_s, version)
+            await self._wait(wait_s, version)
 
     async def _one_turn(self) -> float:
         """Try, unless a command has a stick in its hands: it takes seconds."""
@@ -283,11 +286,7 @@ class Agent:
         try:
             answer = await link.send(request)
         except Refused as error:
-            if error.reason == "segment-corrupt":
-                raise Unreachable(f"segment {request.n} was damaged on the way") from error
-            if error.reason != "chain-broken":
-                raise
-            session.forget()  # hello will say where both stand
+            hear_refusal(session, request, error)
             return
         except (Unreachable, HubBusy):
             if self._pass.start:
@@ -353,7 +352,7 @@ class Agent:
         if dangling:
             logger.error("rows without a parent count=%d", len(dangling))
 
-    async def _wait(self, stop: asyncio.Event, wait_s: float, version: int) -> None:
+    async def _wait(self, wait_s: float, version: int) -> None:
         """Sleep until the time is up, or until someone else has written to the database.
 
         After a failure only the time counts, or a new way out: writing a hand-in does not
@@ -362,33 +361,36 @@ class Agent:
         until = time.monotonic() + wait_s
         wakes = wait_s == self._line.quiet_s
         routes = self._seams.routes()
-        while not stop.is_set() and time.monotonic() < until:
+        while time.monotonic() < until:
             if self._db.data_version != version and (wakes or self._is_asked()):
-                await pause(stop, SETTLE_S if self._is_asked() else self._line.settle_s)
+                await asyncio.sleep(SETTLE_S if self._is_asked() else self._line.settle_s)
                 return
             before, routes = routes, self._seams.routes()
             if self._is_cut and routes - before:
-                await pause(stop, self._pace.link_up())
+                await asyncio.sleep(self._pace.link_up())
                 return
-            await pause(stop, POLL_S)
+            await asyncio.sleep(POLL_S)
 
     def _is_asked(self) -> bool:
         """Say whether the keeper has typed something new; the old token was tried."""
         return enrolment.wish(self._db) not in {None, self._tried}
 
 
+def hear_refusal(session: Session, sent: Send, error: Refused) -> None:
+    """Find the way on after a segment was refused, or raise."""
+    match error.reason:
+        case "chain-broken":
+            session.forget()  # hello will say where both stand
+        case "segment-corrupt":
+            if not session.doubt(sent):
+                raise Unreachable(f"segment {sent.n} was damaged on the way") from error
+        case _:
+            raise error
+
+
 def breathe() -> None:
     """Let the class's writes in: SQLite's own waiting doubles its sleeps and would lose."""
     time.sleep(BREATH_S)
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, unless the end comes first."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
 
 
 def hardware_name(path: Path = Path("/proc/device-tree/model")) -> str:

@@ -174,13 +174,12 @@ async def test_a_hub_with_another_history_gets_everything_again(agent, web, box,
 async def test_the_loop_wakes_when_the_box_has_written(agent, web, box):
     claim(box)
     wish(box)
-    stop = asyncio.Event()
     async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
-        tasks.create_task(agent.run(stop))
+        running = tasks.create_task(agent.run())
         await web.rows_came(1)
         add_group(box, 10)
         await web.rows_came(2)
-        stop.set()
+        running.cancel()
 
 
 async def test_payloads_go_when_they_are_applied_and_old(agent, box, db):

@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from appliance.database.connection import open_connection
 from sync.agent.__main__ import AGENT_LOCK, run
 from sync.agent.keys import read_node_key
-from tests.sync.web import claim
+from tests.sync.web import claim, wish
 
 
 @pytest.fixture
@@ -98,15 +99,35 @@ def test_a_database_of_another_release_is_not_touched(here, capsys):
 def test_the_agent_waits_for_the_box_and_ends_when_told(here, tmp_path):
     database = here.database.read_bytes()
     here.database.unlink()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sync.agent", "run"], stderr=subprocess.PIPE, text=True
-    )
-    try:
+    with running_agent() as process:
         wait_for((here.data_dir / AGENT_LOCK).exists, process)
         here.database.write_bytes(database)
         wait_for(here.database.with_name("school.db-shm").exists, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0, process.stderr.read()
+
+
+@pytest.mark.system
+def test_an_agent_in_the_middle_of_a_conversation_ends_when_told(here, box):
+    """A hub that never answers, or a whole term's work on a slow line, keeps no box awake."""
+    claim(box)
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        wish(box, url=f"http://127.0.0.1:{hub.getsockname()[1]}")
+        with running_agent() as process:
+            hub.settimeout(20)
+            asking, _ = hub.accept()
+            with asking:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(timeout=10) == 0, process.stderr.read()
+
+
+@contextmanager
+def running_agent():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sync.agent", "run"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
     finally:
         process.kill()
         process.wait()

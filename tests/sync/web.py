@@ -148,8 +148,8 @@ def claim(box):
     )
 
 
-def wish(box, token="right"):
-    box.execute(enrolment.WRITE_WISH, ("http://hub.example", token, NOW_MS))
+def wish(box, token="right", url="http://hub.example"):
+    box.execute(enrolment.WRITE_WISH, (url, token, NOW_MS))
 
 
 def add_group(box, number):
