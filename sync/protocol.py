@@ -161,6 +161,7 @@ class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
     no: Count
     log_hash: Hash
     issued_at_ms: int
+    generation: Count = 0  # of the hub's life that signed; 0: a hub of before 0.2.0
 
 
 class SignedReceipt(Struct, frozen=True, kw_only=True, array_like=True):

@@ -6,11 +6,15 @@ real one both ask here.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
 from sync.protocol import Receipt, SegmentHeader
+
+GENERATIONS_BEGIN_MS: Final = 1_735_689_600_000  # 2025-01-01; in seconds, 31 bits reach to 2093
+GENERATION_BY_CLOCK_MAX: Final = (1 << 31) - (1 << 20)  # a wrong clock leaves a million to count
 
 
 class Position(Struct, frozen=True):
@@ -51,6 +55,24 @@ def was_rolled_back(receipt: Receipt, incarnation: UUID, log_hash_at_no: bytes |
     judging them again would change the incarnation once for every box of the district.
     """
     return receipt.incarnation == incarnation and receipt.log_hash != log_hash_at_no
+
+
+def has_forgotten(receipt: Receipt, incarnation: UUID, generation: int) -> bool:
+    """Say whether this hub had a life of which it knows nothing: put back, twice perhaps.
+
+    After two roll-backs to one moment both lives count from the same generation. The next
+    one counts from above the receipt's, so each life is noticed once, not once for each box.
+    """
+    return receipt.incarnation != incarnation and receipt.generation >= generation
+
+
+def next_generation(known: int, shown: int, *, now_ms: int) -> int:
+    """Return one that was never given out: above all that are known, and by the clock.
+
+    The seconds since 2025: a hub that is put back once more is so at a later time.
+    """
+    by_clock = (now_ms - GENERATIONS_BEGIN_MS) // 1_000
+    return max(known + 1, shown + 1, min(by_clock, GENERATION_BY_CLOCK_MAX))
 
 
 def has_rows_to_pull(heads: Mapping[UUID, int], epoch: UUID, self_cursor: int) -> bool:

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from appliance.ids import uuid7
+from sync.core.hub import next_generation
 from sync.hub.database import Link, row
 from sync.hub.faults import NotReady
 from sync.hub.keys import HubKey
@@ -41,11 +42,12 @@ VALUES (1, $1, $2, $3, NULL, $4)
 """
 
 # Two boxes may notice a roll-back at once; it is one roll-back and one new incarnation. The
-# generation stands in the high half of every ownership's number: none is given out twice.
+# generation stands in the high half of every ownership's number: none is given out twice,
+# also where two roll-backs end at one moment ($3; sync.core.hub.next_generation).
 CHANGE_INCARNATION: Final[LiteralString] = """
 UPDATE hub_identity
    SET incarnation = $2,
-       generation  = generation + 1
+       generation  = $3
  WHERE id          = 1
    AND incarnation = $1
 """
@@ -71,7 +73,14 @@ async def require_identity(connection: Link, key: HubKey, *, now_ms: int) -> Ide
     return found
 
 
-async def change_incarnation(connection: Link, before: UUID, *, now_ms: int) -> UUID:
-    """Tell every box that this hub is not where it was; return what it is from now on."""
-    await connection.execute(CHANGE_INCARNATION, before, uuid7(now_ms))
-    return (await identity(connection)).incarnation
+async def change_incarnation(
+    connection: Link, before: UUID, *, now_ms: int, shown: int = 0
+) -> Identity:
+    """Tell every box that this hub is not where it was; return who it is from now on.
+
+    `shown`: the generation of a receipt that a box holds of a life this hub has forgotten.
+    """
+    known = (await identity(connection)).generation
+    generation = next_generation(known, shown, now_ms=now_ms)
+    await connection.execute(CHANGE_INCARNATION, before, uuid7(now_ms), generation)
+    return await identity(connection)

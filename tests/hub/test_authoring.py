@@ -140,14 +140,62 @@ async def test_nothing_is_written_outside_the_transaction_s_own_scope(web, distr
             await link.execute("INSERT INTO sync_feed VALUES ($1, 18, $1, '3', 1)", district.id)
 
 
-async def test_a_hub_rolled_back_never_gives_out_an_old_ownership_again(app, web, district):
+IDENTITY = "SELECT incarnation, generation, owner_counter FROM hub_identity"
+PUT_BACK = "UPDATE hub_identity SET incarnation = $1, generation = $2, owner_counter = $3"
+YEAR_1970_MS = 5_000
+
+
+@pytest.mark.parametrize("clock_ms", [NOW_MS, YEAR_1970_MS], ids=["clock", "no-clock"])
+async def test_two_roll_backs_to_one_moment_give_out_no_ownership_twice(
+    app, web, district, as_role, watch, clock_ms
+):
+    """The second life ends where the first did; what it gave out is still on some box.
+
+    A clock that goes forward keeps the third apart from it; where it is in 1970 again, the
+    receipt does that a box brings from the second.
+    """
     school = await district.school()
     pupil = values("person", school.school_id)
     await school.send(rows("person", pupil))
-    await own(web, take_ownership, school.school_id, UUID(bytes=pupil[0]))
+    row_id, root = UUID(bytes=pupil[0]), await as_role("postgres")
+    moment = tuple(await root.fetchrow(IDENTITY))
+    given = []
+    for life in range(3):
+        watch.now_ms = clock_ms + life * 60_000
+        if life:
+            await root.execute(PUT_BACK, *moment)
+            async with scoped(app.state.hub.pools.ingest) as link:
+                await change_incarnation(link, moment[0], now_ms=watch())
+            await school.hello()
+        for move in (take_ownership, give_back):
+            await own(web, move, school.school_id, row_id)
+            given.append((await read(web, school.school_id, "person", row_id))["owner_epoch"])
+        school.receipt = (await school.hello()).receipt
+    assert sorted(set(given)) == given
+    assert given[-1] < 1 << 63
+
+
+async def test_a_clock_far_in_the_future_leaves_numbers_to_give(app, as_role, district):
+    root = await as_role("postgres")
+    for now_ms in (1 << 45, 1 << 47, NOW_MS):
+        async with scoped(app.state.hub.pools.ingest) as link:
+            before = await identity(link)
+            await change_incarnation(link, before.incarnation, now_ms=now_ms)
+            after = await identity(link)
+        assert before.generation < after.generation < 1 << 31
+    assert await root.fetchval("SELECT generation FROM hub_identity") == after.generation
+
+
+async def test_a_box_that_knows_of_a_later_life_is_told_of_a_new_one_once(app, district, as_role):
+    """Of all the boxes that held the lost life's receipts, the first changes the incarnation."""
+    first, second = await district.school("Hilltop"), await district.school("Riverside")
+    root = await as_role("postgres")
+    moment = tuple(await root.fetchrow(IDENTITY))
     async with scoped(app.state.hub.pools.ingest) as link:
-        before = await identity(link)
-        await change_incarnation(link, before.incarnation, now_ms=NOW_MS)
-    await own(web, give_back, school.school_id, UUID(bytes=pupil[0]))
-    back = await read(web, school.school_id, "person", UUID(bytes=pupil[0]))
-    assert back["owner_epoch"] == (2 << 32) + 2
+        await change_incarnation(link, moment[0], now_ms=NOW_MS)
+    for school in (first, second):
+        school.receipt = (await school.hello()).receipt
+    await root.execute(PUT_BACK, *moment)
+    told = [(await school.hello()).incarnation for school in (first, second, first)]
+    assert len(set(told)) == 1
+    assert told[0] != moment[0]

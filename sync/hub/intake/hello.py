@@ -7,7 +7,7 @@ that a school is alive and how much waits there.
 from typing import Final, LiteralString
 from uuid import UUID
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from sync.core.hub import has_rows_to_pull
 from sync.hub.database import Link, rows, scoped
@@ -89,8 +89,7 @@ async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) 
     school_id, now_ms = claim.school_id, hub.clock()
     log = await lock_school(link, school_id)
     before = await identity(link)
-    incarnation = await notice_rollback(link, before, school_id, request.receipt, now_ms=now_ms)
-    who = structs.replace(before, incarnation=incarnation)
+    who = await notice_rollback(link, before, school_id, request.receipt, now_ms=now_ms)
     streams = [
         await position(link, who, school_id, claim.node_id, request.epoch, stream.lane)
         for stream in request.streams
@@ -100,8 +99,8 @@ async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) 
         node_id=claim.node_id,
         epoch=request.epoch,
         streams=streams,
-        incarnation=incarnation,
-        pull=await _is_to_pull(link, school_id, request, incarnation),
+        incarnation=who.incarnation,
+        pull=await _is_to_pull(link, school_id, request, who.incarnation),
         exceptions=await row_exceptions(link, school_id),
         hub_time_ms=now_ms,
         receipt=sign_receipt(hub.key, who, subject, streams[0], log, now_ms=now_ms)

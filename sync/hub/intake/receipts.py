@@ -11,7 +11,7 @@ from msgspec import Struct
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-from sync.core.hub import was_rolled_back
+from sync.core.hub import has_forgotten, was_rolled_back
 from sync.hub.database import Link, row
 from sync.hub.faults import BadSignature
 from sync.hub.identity import Identity, change_incarnation
@@ -109,6 +109,7 @@ def sign_receipt(
             no=log.log_no,
             log_hash=log.log_hash,
             issued_at_ms=now_ms,
+            generation=hub.generation,
         )
     )
     return SignedReceipt(body=body, signature=key.sign(receipt_message(body)))
@@ -116,20 +117,24 @@ def sign_receipt(
 
 async def notice_rollback(
     connection: Link, hub: Identity, school_id: UUID, held: SignedReceipt | None, *, now_ms: int
-) -> UUID:
-    """Return the incarnation to answer with: a new one when `held` proves a roll-back.
+) -> Identity:
+    """Return who to answer as: with a new incarnation when `held` proves a roll-back.
 
     Raises BadSignature for a receipt this hub never signed.
     """
     if held is None:
-        return hub.incarnation
+        return hub
     receipt = read_receipt(held, hub)
     if (receipt.hub_id, receipt.school_id) != (hub.hub_id, school_id):
-        return hub.incarnation
+        return hub
     log_hash = await log_hash_at(connection, school_id, receipt.no)
-    if was_rolled_back(receipt, hub.incarnation, log_hash):
-        return await change_incarnation(connection, hub.incarnation, now_ms=now_ms)
-    return hub.incarnation
+    if was_rolled_back(receipt, hub.incarnation, log_hash) or has_forgotten(
+        receipt, hub.incarnation, hub.generation
+    ):
+        return await change_incarnation(
+            connection, hub.incarnation, now_ms=now_ms, shown=receipt.generation
+        )
+    return hub
 
 
 def read_receipt(held: SignedReceipt, hub: Identity) -> Receipt:
