@@ -22,6 +22,9 @@ class Contact(Struct, frozen=True):
     recovery_due: bool
     node_state: str
     board_changed_at_ms: int | None
+    left_reason: str | None = None
+    left_at_ms: int | None = None
+    held_words: str | None = None
 
 
 class Wish(Struct, frozen=True):
@@ -60,7 +63,8 @@ class SyncStatus(Struct, frozen=True, kw_only=True):
     looks at; `has_unlisted`: there are more than it named. `dismissed`: rows it will not take.
     `in_conflict`: rows with two versions nobody has looked at. `different`: rows of `compared`
     that differ from the district's and could not be mended; `verified_at_ms` and `verified_no`
-    say when, and up to which of its changes, both were last found the same.
+    say when, and up to which of its changes, both were last found the same. `left_reason`: why
+    the log was last begun anew; `held_words`: what the link may not carry now, and until when.
     """
 
     is_enrolled: bool
@@ -72,6 +76,9 @@ class SyncStatus(Struct, frozen=True, kw_only=True):
     recovery_due: bool
     node_state: str = "active"
     board_changed_at_ms: int | None = None
+    left_reason: str | None = None
+    left_at_ms: int | None = None
+    held_words: str | None = None
     waiting: int
     oldest_since_ms: int | None
     put_aside: int

@@ -7,7 +7,7 @@ from appliance.district.models import Contact, SyncStatus, Verified, Waiting, Wi
 
 CONTACT: Final[LiteralString] = """
 SELECT hub_id IS NOT NULL AS is_enrolled, hub_url, contact_at_ms, contact_error, recovery_due,
-       node_state, board_changed_at_ms
+       node_state, board_changed_at_ms, left_reason, left_at_ms, held_words
   FROM sync_identity
 """
 
@@ -81,6 +81,9 @@ def sync_status(db: Reader) -> SyncStatus:
         recovery_due=contact.recovery_due,
         node_state=contact.node_state,
         board_changed_at_ms=contact.board_changed_at_ms,
+        left_reason=contact.left_reason,
+        left_at_ms=contact.left_at_ms,
+        held_words=contact.held_words,
         waiting=waiting.waiting,
         oldest_since_ms=waiting.oldest_since_ms,
         put_aside=waiting.put_aside,

@@ -7,6 +7,7 @@ from appliance.web.moments import moment
 
 DAY_MS: Final = 86_400_000
 OTHER_BOARD_MS: Final = 7 * DAY_MS
+REPAIR_MS: Final = 7 * DAY_MS
 LONG_MS: Final = 3 * DAY_MS  # a weekend without a link is nothing to worry about
 
 
@@ -18,6 +19,7 @@ def status_lines(status: SyncStatus, *, now_ms: int) -> list[Line]:
         _arrived(status, now_ms=now_ms),
         _contact(status, now_ms=now_ms),
         _recovery(status),
+        _repaired(status, now_ms=now_ms),
         _replaced(status),
         _other_board(status, now_ms=now_ms),
         _aside(status),
@@ -27,6 +29,8 @@ def status_lines(status: SyncStatus, *, now_ms: int) -> list[Line]:
     ]
     return [line for line in lines if line is not None]
 
+
+DAMAGED: Final = "payload-damaged"  # sync.core.node.Fork
 
 NOT_JOINED: Final = Line(
     "wait",
@@ -68,6 +72,22 @@ def _recovery(status: SyncStatus) -> Line | None:
         return None
     words = "This box is fetching what it had before it was restored or replaced."
     return Line("wait", "Fetching", words, "Nothing is sent until that is done. Leave it running.")
+
+
+def _repaired(status: SyncStatus, *, now_ms: int) -> Line | None:
+    """Say for a week why everything was sent once more."""
+    if not status.left_reason or status.left_at_ms is None:
+        return None
+    if now_ms - status.left_at_ms > REPAIR_MS:
+        return None
+    when = f"that was noticed {moment(status.left_at_ms)}"
+    if status.left_reason == DAMAGED:
+        words = f"Part of what waited could not be read from the card any more; {when}."
+        words += " Nothing is lost: the rows themselves are whole, and go to the district again."
+        todo = "If this comes again, make a backup and put a new card in."
+        return Line("bad", "Card damaged", words, todo)
+    words = f"This box and the district had two different pasts ({status.left_reason}); {when}."
+    return Line("info", "Repaired", f"{words} Both were put together, row by row.")
 
 
 def _replaced(status: SyncStatus) -> Line | None:

@@ -144,7 +144,13 @@ def _fork_in(db: AgentDatabase, me: Identity, answer: Answer) -> Fork | None:
 def _fork(tools: Tools, name: str, answer: Answer, why: Fork, *, now_ms: int) -> Returned:
     if not tools.is_alone:
         return Returned(name, is_news=False, words=f"not taken in: {BUSY}")
-    begin_epoch(tools.db, epoch=uuid7(now_ms), incarnation=answer.hello.incarnation)
+    begin_epoch(
+        tools.db,
+        epoch=uuid7(now_ms),
+        incarnation=answer.hello.incarnation,
+        why=why,
+        now_ms=now_ms,
+    )
     words = f"a repair was begun ({why}): export again and carry the stick once more"
     return Returned(name, is_news=True, words=words)
 

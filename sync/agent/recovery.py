@@ -1,8 +1,9 @@
-"""The one repair for five accidents: new epoch, fetch back, send again.
+"""The one repair for six accidents: new epoch, fetch back, send again.
 
-Lost power, a restored backup, a cloned card, a hub rolled back and a replaced board all
-end here. The debt is in the database, because the answer that shows it may be lost: the
-new epoch, the debt and the cursor are one transaction; each page and its cursor are one.
+Lost power, a restored backup, a cloned card, a hub rolled back, a replaced board and a card
+that has lost bits of what was sealed all end here. The debt is in the database, because the
+answer that shows it may be lost: the new epoch, the debt and the cursor are one transaction;
+each page and its cursor are one.
 """
 
 from typing import Final, LiteralString
@@ -22,6 +23,7 @@ from sync.agent.rows import (
 )
 from sync.agent.store import Identity, identity, keep_receipt, open_streams
 from sync.core.columns import BlockCorrupt, unpack
+from sync.core.node import Fork
 from sync.protocol import Block, PullPage, Receipt
 from sync.registry import TABLE_NUMBERED, TABLES, Table
 
@@ -46,6 +48,11 @@ LOSE_PLACES: Final[LiteralString] = """
 UPDATE sync_scope
    SET incarnation = NULL
  WHERE (SELECT incarnation FROM sync_identity) IS NOT ?1
+"""
+
+NOTE_WHY: Final[LiteralString] = """
+UPDATE sync_identity
+   SET left_reason = ?1, left_at_ms = ?2
 """
 
 LEAVE_STREAMS: Final[LiteralString] = "DELETE FROM sync_stream"
@@ -75,10 +82,13 @@ BEGIN_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 1"
 END_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 0"
 
 
-def begin_epoch(db: AgentDatabase, *, epoch: UUID, incarnation: UUID) -> None:
+def begin_epoch(
+    db: AgentDatabase, *, epoch: UUID, incarnation: UUID, why: Fork, now_ms: int
+) -> None:
     """Leave this lineage of the log."""
     with db.changing() as tx:
         enter_epoch(tx, epoch, incarnation)
+        tx.run(NOTE_WHY, (why.value, now_ms))
 
 
 def enter_epoch(tx: Transaction, epoch: UUID, incarnation: UUID) -> None:

@@ -15,6 +15,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from appliance.database.agent import AgentDatabase
+from appliance.database.faults import WriteFailed
 from sync.agent import scopes, store
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import apply_page, begin_epoch, mark_next
@@ -34,7 +35,7 @@ from sync.core.node import (
     judge_hello,
     next_step,
 )
-from sync.core.segment import signed_again
+from sync.core.segment import is_intact, is_readable, signed_again
 from sync.protocol import (
     LANES,
     Hello,
@@ -123,13 +124,36 @@ class Session:
             case FetchPage():
                 return Fetch(me.epoch, me.self_cursor, PAGE_ROWS)
             case SendSegment(lane=lane, n=n):
-                payload = store.payload(self._db, me.epoch, lane, n)
-                return Send(me.node_id, me.epoch, lane, n, signed_again(payload, self._key))
+                return self._send_or_leave(me, lane, n)
             case Rest():
                 return None
             case BeginEpoch() | MarkRows() | SealRows():
                 self._do(step, me, stamp, size_max)
                 return Worked()
+
+    def _send_or_leave(self, me: Identity, lane: int, n: int) -> Send | Worked:
+        """Read what was sealed; the rows of a segment that is no longer itself go once more."""
+        payload, link = (
+            store.payload(self._db, me.epoch, lane, n),
+            store.own_hash(self._db, me, lane, n),
+        )
+        if link is None or not is_intact(payload, link):
+            self._leave(Fork.PAYLOAD_DAMAGED)
+            return Worked()
+        return Send(me.node_id, me.epoch, lane, n, signed_again(payload, self._key))
+
+    def doubt(self, sent: Send) -> bool:
+        """Leave this lineage if what the hub could not read is readable to nobody."""
+        if is_readable(sent.payload):
+            return False
+        self._leave(Fork.PAYLOAD_DAMAGED)
+        return True
+
+    def _leave(self, why: Fork) -> None:
+        self._forks += 1
+        if self._forks > FORKS_MAX:
+            raise WriteFailed("what was just sealed cannot be read again")
+        self._heard = Heard(why, pull=False)
 
     def _do(
         self, step: BeginEpoch | MarkRows | SealRows, me: Identity, stamp: Stamp, size_max: int
@@ -137,7 +161,13 @@ class Session:
         match step:
             case BeginEpoch(reason=reason):
                 assert self._incarnation is not None
-                begin_epoch(self._db, epoch=self._chance.epoch(), incarnation=self._incarnation)
+                begin_epoch(
+                    self._db,
+                    epoch=self._chance.epoch(),
+                    incarnation=self._incarnation,
+                    why=reason,
+                    now_ms=stamp.now_ms,
+                )
                 self.forked = reason
                 self.forget()
             case MarkRows():

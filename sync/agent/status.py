@@ -35,6 +35,9 @@ class Status(Struct, frozen=True, kw_only=True):
     contact: Contact
     hub_url: str | None
     recovery_due: bool
+    left_reason: str | None
+    left_at_ms: int | None
+    held: str | None
     waiting: int
     oldest_since_ms: int | None
     dismissed: int
@@ -58,6 +61,9 @@ def status(db: Reader) -> Status:
         ),
         hub_url=found.hub_url,
         recovery_due=found.recovery_due,
+        left_reason=found.left_reason,
+        left_at_ms=found.left_at_ms,
+        held=found.held_words,
         waiting=found.waiting,
         oldest_since_ms=found.oldest_since_ms,
         dismissed=found.dismissed,

@@ -18,7 +18,7 @@ from appliance.database.agent import AgentDatabase
 from appliance.ids import uuid7
 from sync.agent import store
 from sync.agent.faults import NotJoined
-from sync.agent.recovery import mark_next
+from sync.agent.recovery import begin_epoch, mark_next
 from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.session import Chance, Session
 from sync.agent.store import Identity
@@ -33,8 +33,8 @@ from sync.core.bundle import (
     stream_folder,
     write_manifest,
 )
-from sync.core.node import Heard, MarkRows, SealRows, Step, View, next_step
-from sync.core.segment import signed_again
+from sync.core.node import Fork, Heard, MarkRows, SealRows, Step, View, next_step
+from sync.core.segment import is_intact, signed_again
 from sync.stick import Stick
 
 Say = Callable[[str], None]
@@ -43,6 +43,9 @@ NONCE_BYTES: Final = 16
 OWED: Final = (
     "This box waits for its school's rows before it can send its own. Carry the stick to the"
     " district and back, import, and export again."
+)
+DAMAGED: Final = (
+    "Part of what waited could not be read from the card any more. Its rows are sent again."
 )
 SAY_EVERY: Final = 20  # segments; about a second of a slow stick
 
@@ -119,7 +122,7 @@ def joined(db: AgentDatabase) -> Identity:
 
 def export_stick(tools: Tools, stick: Stick, stamp: Stamp) -> Exported:
     """Seal what waits and put everything unacknowledged on the stick. Raises StickFailed."""
-    joined(tools.db)
+    leave_damaged(tools, stamp)
     seal_waiting(tools, stamp)
     me = joined(tools.db)
     waiting = tools.db.rows(Waiting, READ_UNACKNOWLEDGED, (me.epoch,))
@@ -128,6 +131,30 @@ def export_stick(tools: Tools, stick: Stick, stamp: Stamp) -> Exported:
     removed = remove_acknowledged(tools.db, stick, me)
     rows = sum(each.rows for each in waiting)
     return Exported(len(waiting), rows, size, removed, is_owed=me.recovery_due)
+
+
+def leave_damaged(tools: Tools, stamp: Stamp) -> None:
+    """Begin the log anew when the card has lost bits of what waits; a running agent does it."""
+    me = joined(tools.db)
+    if tools.is_alone and not all(
+        is_kept(tools.db, me, each)
+        for each in tools.db.rows(Waiting, READ_UNACKNOWLEDGED, (me.epoch,))
+    ):
+        assert me.incarnation is not None
+        begin_epoch(
+            tools.db,
+            epoch=uuid7(stamp.now_ms),
+            incarnation=me.incarnation,
+            why=Fork.PAYLOAD_DAMAGED,
+            now_ms=stamp.now_ms,
+        )
+        tools.say(DAMAGED)
+
+
+def is_kept(db: AgentDatabase, me: Identity, each: Waiting) -> bool:
+    """Whether the card still has what was sealed."""
+    link = store.own_hash(db, me, each.lane, each.n)
+    return link is not None and is_intact(store.payload(db, me.epoch, each.lane, each.n), link)
 
 
 def seal_waiting(tools: Tools, stamp: Stamp) -> None:
@@ -187,9 +214,9 @@ def _write_segments(tools: Tools, stick: Stick, me: Identity, waiting: list[Wait
     assert me.hub_key is not None
     size = 0
     for done, each in enumerate(waiting, 1):
-        payload = tools.db.value(store.READ_PAYLOAD, (each.lane, me.epoch, each.n))
-        if not isinstance(payload, bytes):
-            continue  # the running agent brought it to the district meanwhile
+        if not is_kept(tools.db, me, each):
+            continue  # the running agent brought it to the district meanwhile, or begins anew
+        payload = store.payload(tools.db, me.epoch, each.lane, each.n)
         content = lock(signed_again(payload, tools.key), me.hub_key)
         stick.write(segment_place(me.node_id, me.epoch, each.lane, each.n), content)
         size += len(content)

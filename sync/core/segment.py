@@ -120,6 +120,23 @@ def read_segment(payload: bytes) -> Segment:
     return Segment(header, hashlib.sha256(head).digest(), head, body, signature)
 
 
+def is_intact(payload: bytes, link: bytes) -> bool:
+    """Whether kept bytes are what was sealed: the chain's `link` names head and body both."""
+    try:
+        return read_segment(payload).hash == link
+    except SegmentRefused:
+        return False
+
+
+def is_readable(payload: bytes) -> bool:
+    """Whether a segment can be opened: the hub's question, asked before anything is sent again."""
+    try:
+        open_body(read_segment(payload))
+    except SegmentRefused:
+        return False
+    return True
+
+
 def _cut(payload: bytes) -> tuple[bytes, bytes, bytes]:
     start = len(MAGIC) + LENGTH_BYTES
     if payload[: len(MAGIC)] != MAGIC or len(payload) < start:

@@ -146,7 +146,7 @@ class CorruptSegment(DarasaError):
     code = "segment-corrupt"
     status = 400
     title = "The segment is damaged"
-    hint = "Send it again. If it stays so, the box's own copy is damaged."
+    hint = "Send it again. A box whose own copy is damaged seals its rows anew."
 
 
 class ChainBroken(Conflict):

@@ -62,6 +62,7 @@ A, B, C = (bytes([letter]) * 32 for letter in b"abc")
 LEVEL = Heard(fork=None, pull=False)
 BEHIND = Heard(fork=None, pull=True)
 FORKED = Heard(fork=Fork.OTHER_HISTORY, pull=True)
+DAMAGED = Heard(fork=Fork.PAYLOAD_DAMAGED, pull=False)
 DONE = LaneView(0, 3, 3, has_waiting=False)
 UNSENT = LaneView(0, 3, 1, has_waiting=True)
 WAITING = LaneView(0, 3, 3, has_waiting=True)
@@ -73,6 +74,7 @@ LATER = LaneView(1, 2, 2, has_waiting=True)
     [
         (None, True, True, [UNSENT], SayHello()),
         (FORKED, True, True, [UNSENT], BeginEpoch(Fork.OTHER_HISTORY)),
+        (DAMAGED, True, True, [UNSENT], BeginEpoch(Fork.PAYLOAD_DAMAGED)),
         (LEVEL, True, True, [UNSENT], MarkRows()),
         (LEVEL, False, True, [UNSENT], FetchPage()),
         (BEHIND, False, False, [UNSENT], FetchPage()),

@@ -13,6 +13,7 @@ from sync.agent.recovery import begin_epoch
 from sync.agent.scopes import cursors, is_replacing
 from sync.agent.sweeping import SWEEP_ROWS
 from sync.core.columns import Rows, pack
+from sync.core.node import Fork
 from sync.protocol import (
     FeedPage,
     Gone,
@@ -367,10 +368,22 @@ def test_giving_up_removes_nothing(reader):
 
 def test_under_another_name_of_the_hub_no_cursor_counts_not_even_after_it_is_dropped_again(reader):
     """A hub rolled back twice: X, then Y, then X again, and not the X that was read."""
-    begin_epoch(reader.db, epoch=UUID(int=8), incarnation=INCARNATION)
+    begin_epoch(
+        reader.db,
+        epoch=UUID(int=8),
+        incarnation=INCARNATION,
+        why=Fork.HUB_AHEAD,
+        now_ms=NOW_MS,
+    )
     assert {cursor.incarnation for cursor in cursors(reader.db)} == {INCARNATION}
     for incarnation in (LATER_INCARNATION, INCARNATION):
-        begin_epoch(reader.db, epoch=uuid7(NOW_MS), incarnation=incarnation)
+        begin_epoch(
+            reader.db,
+            epoch=uuid7(NOW_MS),
+            incarnation=incarnation,
+            why=Fork.NEW_INCARNATION,
+            now_ms=NOW_MS,
+        )
         assert {cursor.incarnation for cursor in cursors(reader.db)} == {None}
 
 
