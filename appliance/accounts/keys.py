@@ -9,7 +9,6 @@ They travel only inside backups. The recovery code is the way back when the boar
 gone, so it is as long as a key needs to be: 120 random bits, slowed down by argon2id.
 """
 
-import os
 import secrets
 import shutil
 from pathlib import Path
@@ -22,6 +21,7 @@ from nacl.public import PrivateKey, SealedBox
 from nacl.pwhash import argon2id
 
 from appliance.accounts.faults import KeysMissing, WrongRecoveryCode
+from appliance.durable import put_private, sync_path
 
 KEY_BYTES: Final = 32
 RECOVERY_LETTERS: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O 1 I L
@@ -100,11 +100,10 @@ def write_keys(folder: Path, keys: SchoolKeys, recovery_code: str) -> None:
         (SEALING_KEY, keys.sealing_key),
         (SEALED, seal_keys(keys, recovery_code)),
     ):
-        _write_durably(made / name, content)
+        put_private(made / name, content)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
-    for directory in (folder, folder.parent):
-        _sync_directory(directory)
+    sync_path(folder.parent)
 
 
 def read_keys(folder: Path) -> SchoolKeys:
@@ -126,19 +125,3 @@ def _derived(recovery_code: str, salt: bytes, ops: int, memory_bytes: int) -> Pr
     words = "".join(letter for letter in recovery_code.upper() if letter in RECOVERY_LETTERS)
     seed = argon2id.kdf(KEY_BYTES, words.encode(), salt, opslimit=ops, memlimit=memory_bytes)
     return PrivateKey(seed)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from appliance.attachments.faults import FileEmpty, FileTooLarge
 from appliance.attachments.rules import FILE_BYTES_MAX
+from appliance.durable import sync_path
 from appliance.errors import StorageFull
 
 INCOMING: Final = "incoming"
@@ -74,9 +75,5 @@ class Incoming:
             os.link(self._path, self.place)
         except FileExistsError:
             return False
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_path(self._folder)
         return True

@@ -5,7 +5,6 @@ writers go on and never make the copy start over. It is a single plain file (no 
 beside it), checked, synced, and only then given its name.
 """
 
-import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from appliance.database.connection import open_connection
 from appliance.database.faults import BackupFailed
+from appliance.durable import sync_path
 
 STEP_PAGES: Final = 1_024  # 4 MiB a step: the thread can be told to stop within 20 ms
 PARTIAL_SUFFIX: Final = ".partial"
@@ -96,11 +96,6 @@ def _checked(partial: Path) -> str:
 
 def _put_in_place(partial: Path, target: Path) -> None:
     """Make the bytes and then the name durable, in this order."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_path(partial)
     partial.replace(target)
-    directory = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_path(target.parent)

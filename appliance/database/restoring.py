@@ -1,6 +1,5 @@
 """A backup takes the place of the database. What was there is kept beside it."""
 
-import os
 import shutil
 from contextlib import closing, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from appliance.database.backup import restore
 from appliance.database.connection import APPLICATION_ID
 from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import quick_check
+from appliance.durable import sync_path
 
 BESIDE = ("", "-wal", "-shm")  # a database is these three until it is closed
 
@@ -29,7 +29,7 @@ def restore_backup(backup: Path, path: Path, aside: Path) -> None:
         raise
     _move_aside(path, aside)
     fresh.rename(path)
-    _sync_directory(path.parent)
+    sync_path(path.parent)
 
 
 def _build(backup: Path, fresh: Path) -> None:
@@ -64,11 +64,3 @@ def _move_aside(path: Path, aside: Path) -> None:
 def _remove(path: Path) -> None:
     for ending in BESIDE:
         path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

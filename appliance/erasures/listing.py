@@ -4,12 +4,12 @@ One id a line, only ever added to. A backup may bring somebody back; then the bo
 them again before it serves anybody.
 """
 
-import os
 from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
 
 from appliance.database.agent import AgentDatabase
+from appliance.durable import add_line
 from appliance.erasures.commands import forget_some
 
 ID_LETTERS: Final = 32
@@ -35,21 +35,11 @@ def is_id(line: str) -> bool:
 
 def add_to_list(path: Path, person_id: UUID) -> None:
     """Write an id for good, once."""
-    if person_id in read_list(path):
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(b"\n" + person_id.hex.encode() + b"\n")  # whatever the line before ended in
-        file.flush()
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    if person_id not in read_list(path):
+        add_line(path, person_id.hex.encode())
 
 
-def forget_listed(database: Path, listed: Path, *, now_ms: int) -> int:
+def forget_listed(database: Path, listed: Path, *, files: Path, now_ms: int) -> int:
     """Forget again whomever a backup has brought back; return how many people that were."""
     people = read_list(listed)
     if not people:
@@ -58,21 +48,21 @@ def forget_listed(database: Path, listed: Path, *, now_ms: int) -> int:
     try:
         back = [each for each in sorted(people) if db.value(IS_HERE, (each,))]
         for person_id in back:
-            forget(db, person_id, now_ms=now_ms)
+            forget(db, person_id, files=files, now_ms=now_ms)
     finally:
         db.close()
     return len(back)
 
 
-def forget(db: AgentDatabase, person_id: UUID, *, now_ms: int) -> int:
+def forget(db: AgentDatabase, person_id: UUID, *, files: Path, now_ms: int) -> int:
     """Remove everything about a person, a few rows at a time; return how many rows."""
     total = 0
     with db.overwriting():
-        while removed := _forget_some(db, person_id, now_ms):
+        while removed := _forget_some(db, person_id, files, now_ms):
             total += removed
     return total
 
 
-def _forget_some(db: AgentDatabase, person_id: UUID, now_ms: int) -> int:
+def _forget_some(db: AgentDatabase, person_id: UUID, files: Path, now_ms: int) -> int:
     with db.changing() as tx:
-        return forget_some(tx, person_id, now_ms=now_ms)
+        return forget_some(tx, person_id, files=files, now_ms=now_ms)

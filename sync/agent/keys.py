@@ -1,11 +1,11 @@
 """The node's Ed25519 key: 32 bytes beside the database, readable by the box alone."""
 
-import os
 from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
 
+from appliance.durable import put_private, sync_path
 from sync.agent.faults import KeyMissing
 
 NODE_KEY: Final = "node.key"
@@ -30,7 +30,7 @@ def make_node_key(keys: Path) -> SigningKey:
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = keys / NODE_KEY
     if not path.exists():
-        _write_private(path, SigningKey.generate().encode())
+        put_private(path, SigningKey.generate().encode())
     return read_node_key(keys)
 
 
@@ -38,7 +38,7 @@ def make_next_key(keys: Path, name: str = NEXT_KEY) -> SigningKey:
     """Make the key that is to follow the present one, unless it waits there already."""
     path = keys / name
     if not path.exists():
-        _write_private(path, SigningKey.generate().encode())
+        put_private(path, SigningKey.generate().encode())
     return SigningKey(path.read_bytes())
 
 
@@ -51,25 +51,4 @@ def read_next_key(keys: Path, name: str = NEXT_KEY) -> SigningKey | None:
 def take_next_key(keys: Path, name: str = NEXT_KEY) -> None:
     """Put it in the present one's place; the card has the one or the other, never neither."""
     (keys / name).replace(keys / NODE_KEY)
-    _sync_folder(keys)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Make bytes and name durable before anything is signed with them."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_path(keys)

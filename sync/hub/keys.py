@@ -6,13 +6,13 @@ neither sign a receipt nor claim the district.
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
 
+from appliance.durable import put_private
 from appliance.ids import RECEIPT_LETTERS
 from sync.core.bundle import unlock
 from sync.hub.faults import NotReady
@@ -51,7 +51,8 @@ class HubKey:
 def load_key(path: Path) -> HubKey:
     """Read the seed, or make it the first time."""
     if not path.exists():
-        write_secret(path, secrets.token_bytes(SEED_BYTES))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put_private(path, secrets.token_bytes(SEED_BYTES))
     seed = path.read_bytes()
     if len(seed) != SEED_BYTES:
         raise NotReady(f"{path} is not a key of {SEED_BYTES} bytes")
@@ -61,7 +62,8 @@ def load_key(path: Path) -> HubKey:
 def claim_code(path: Path) -> str:
     """Return the claim code, made the first time it is asked for."""
     if not path.exists():
-        write_secret(path, new_code(CLAIM_CODE_LENGTH).encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put_private(path, new_code(CLAIM_CODE_LENGTH).encode())
     return path.read_text(encoding="ascii")
 
 
@@ -83,15 +85,3 @@ def spoken(code: str, group: int = 5) -> str:
 def read_code(given: str) -> str:
     """Read a code back, whatever blanks, dashes and case a person types."""
     return "".join(letter for letter in given.upper() if letter in RECEIPT_LETTERS)
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file nobody else may read, all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(".new")
-    descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    whole.rename(path)

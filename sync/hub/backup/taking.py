@@ -8,12 +8,12 @@ are removed when a newer one has passed.
 """
 
 import filecmp
-import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from appliance.durable import sync_path
 from sync.hub.faults import BackupFailed
 from sync.hub.launcher import PostgresUnavailable, give_to_server_user, run_program
 
@@ -85,14 +85,6 @@ def archive_wal(segment: Path, folder: Path) -> None:
         raise BackupFailed(f"{kept} holds another log; two servers archive into one folder")
     part = kept.with_suffix(".part")
     shutil.copyfile(segment, part)
-    _to_disk(part)
+    sync_path(part)
     part.rename(kept)
-    _to_disk(folder)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(folder)

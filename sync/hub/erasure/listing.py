@@ -4,12 +4,13 @@ One line for each, only ever added to. A database that was restored from a backu
 brings the person back; the list does not go back with it.
 """
 
-import os
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+
+from appliance.durable import add_line
 
 
 class Erased(Struct, frozen=True, kw_only=True):
@@ -33,16 +34,7 @@ def read_list(path: Path) -> list[Erased]:
 def add_to_list(path: Path, erased: Erased) -> None:
     """Write one line for good."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(b"\n" + msgspec.json.encode(erased) + b"\n")  # whatever the last one ended in
-        file.flush()
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    add_line(path, msgspec.json.encode(erased))
 
 
 def _read(line: bytes) -> Erased | None:

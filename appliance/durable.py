@@ -1,0 +1,34 @@
+"""On disk before anybody relies on it: a file's bytes, and then the name it goes by."""
+
+import os
+from pathlib import Path
+
+
+def sync_path(path: Path) -> None:
+    """Put a file's bytes, or a folder's names, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def put_private(path: Path, content: bytes) -> None:
+    """Put a file nobody else may read in place for good: all of it, or what was there before."""
+    partial = path.with_suffix(".partial")
+    _write(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), content)
+    partial.replace(path)
+    sync_path(path.parent)
+
+
+def add_line(path: Path, line: bytes) -> None:
+    """Write a whole line for good, whatever the line before ended in."""
+    _write(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), b"\n" + line + b"\n")
+    sync_path(path.parent)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
