@@ -4,7 +4,10 @@ from uuid import UUID
 
 import pytest
 
+from sync.core.columns import unpack
+from sync.merge import row_hash
 from sync.protocol import SegmentAnswer, decode
+from sync.registry import TABLE
 from tests.hub.cast import Box, facts, rows, values
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -129,3 +132,92 @@ async def test_a_box_is_closed_by_its_district_alone(district, box):
     district.client.cookies.clear()
     assert (await revoke(district, box)).status_code == 401
     assert (await box.hello_answer()).status_code == 200
+
+
+PERSON = "SELECT display_name, owner_epoch, version, row_hash FROM person WHERE id = $1"
+BESIDE = "SELECT count(*) FROM sync_conflict WHERE school_id = $1"
+AMINA = UUID(int=0xA1)
+
+
+def amina(box, name, version):
+    named = {"id": AMINA.bytes, "display_name": name, "version": version}
+    return rows("person", values("person", box.school_id, **named))
+
+
+async def successor(district, box):
+    other = Box(district.client)
+    token = await district.token(mode="replace", school_id=str(box.school_id))
+    await other.enrol(token, mode="replace", school_id=None)
+    await other.sign_in()
+    return other
+
+
+async def pulled(box, table="person"):
+    """The rows of a table that a pull from the beginning brings, by id."""
+    page = await box.pull()
+    found = [part for part in map(unpack, page.rows) if part.table == table]
+    return {row[0]: list(row) for part in found for row in part.rows}
+
+
+async def release(district, box):
+    path = f"/api/v1/schools/{box.school_id}/aside/replay"
+    answer = await district.client.post(path, json={"tbl": "person", "reason": "node-revoked"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["merged"]
+
+
+async def test_what_a_closed_box_owned_passes_on_under_a_higher_number(district, box, hub):
+    """The lost board wrote for a year; its successor has written once."""
+    await box.send(amina(box, "Amina Otieno", 1), facts(2))
+    await revoke(district, box)
+    passed = await hub.fetchrow(PERSON, AMINA)
+    assert (passed["owner_epoch"], passed["version"]) == ((1 << 32) + 1, 2)
+    after = await successor(district, box)
+    mine = (await pulled(after))[AMINA.bytes]
+    assert row_hash(TABLE["person"], mine) == passed["row_hash"]
+    await after.send(rows("person", tuple(mine)))  # what a pull brought goes up again
+    await box.put(box.seal(amina(box, "Of a thief", 900), facts(1)))
+    names = [column.name for column in TABLE["person"].columns]
+    mine[names.index("display_name")], mine[names.index("version")] = "Amina O. Wanjiru", 3
+    await after.send(rows("person", tuple(mine)))
+    assert await release(district, box) == 1
+    assert (await hub.fetchrow(PERSON, AMINA))["display_name"] == "Amina O. Wanjiru"
+    assert await hub.fetchval(BESIDE, box.school_id) == 1
+
+
+async def test_closing_a_box_twice_passes_its_rows_on_once(district, box, hub):
+    await box.send(amina(box, "Amina Otieno", 1))
+    for _ in range(2):
+        await revoke(district, box)
+    assert (await hub.fetchrow(PERSON, AMINA))["version"] == 2
+
+
+async def test_a_board_closed_after_it_was_replaced_never_outranks_its_successor(
+    district, box, hub
+):
+    """Nothing is raised over what the successor has not sent; the late rows stay beside."""
+    await box.send(amina(box, "Amina Otieno", 1))
+    after = await successor(district, box)
+    await after.pull()
+    await revoke(district, box)
+    assert (await hub.fetchrow(PERSON, AMINA))["version"] == 1
+    await box.put(box.seal(amina(box, "Of a thief", 900)))
+    assert await release(district, box) == 1
+    assert (await hub.fetchrow(PERSON, AMINA))["display_name"] == "Amina Otieno"
+    await after.send(amina(box, "Amina O. Wanjiru", 2))
+    assert (await hub.fetchrow(PERSON, AMINA))["display_name"] == "Amina O. Wanjiru"
+    assert await hub.fetchval(BESIDE, box.school_id) == 2  # the thief's, and what it followed
+    assert await hub.fetch(ASIDE + " HAVING count(resolved_at_ms) < count(*)", box.school_id) == []
+
+
+async def test_what_a_closed_box_brings_and_nobody_else_has_is_taken(district, box, hub):
+    """A successor changes nothing about rows it never knew, and the same image is no rival."""
+    await box.send(amina(box, "Amina Otieno", 1))
+    await successor(district, box)
+    await revoke(district, box)
+    jose = values("person", box.school_id, display_name="José Álvarez-Núñez")
+    same = amina(box, "Amina Otieno", 1).rows[0]
+    await box.put(box.seal(rows("person", jose, same)))
+    assert await release(district, box) == 2
+    assert (await hub.fetchrow(PERSON, UUID(bytes=jose[0])))["display_name"] == "José Álvarez-Núñez"
+    assert await hub.fetchval(BESIDE, box.school_id) == 0

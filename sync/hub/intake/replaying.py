@@ -15,6 +15,7 @@ from sync.core.columns import Rows
 from sync.hub.database import Link, rows
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import MOVE_FEED, MOVE_SCHOOL
+from sync.hub.intake.fencing import HAS_SUCCESSOR, fence
 from sync.hub.intake.merging import Aside, Merging, Tally, merge_segment
 from sync.hub.intake.receipts import SchoolLog, lock_school
 from sync.hub.intake.staging import sort_rows
@@ -79,6 +80,8 @@ async def replay_rows(
     for aside, blocks in _pieces(school_id, await rows(link, Row, ROWS_ASIDE, school_id, ids)):
         merging = Merging(aside, change_no, now_ms, Tally())
         found = [sort_rows(block, school_id, issued) for block in blocks]
+        if await link.fetchval(HAS_SUCCESSOR, school_id, aside.node_id):
+            found = [await fence(link, merging, each) for each in found]
         await merge_segment(link, merging, found)
         if merging.has_changed:
             await link.execute(MOVE_FEED, school_id, aside.epoch, merging.change_no)
