@@ -230,7 +230,7 @@ async def empty_sync(hub: Hub) -> list[Figure]:
             taken.append((time.perf_counter() - began) * 1_000)
             bodies += scales.size_bytes
             assert not carried, carried
-    everything = relay.bytes_up + relay.bytes_down
+        everything = relay.bytes_up + relay.bytes_down
     return [
         at_most("empty sync", statistics.median(taken), "ms", 100),
         at_most("empty sync: bodies both ways", bodies / EMPTY_ROUNDS / KIB, "KiB", 1, "correct"),

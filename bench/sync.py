@@ -19,7 +19,7 @@ from appliance.clock import system_clock
 from appliance.database.agent import AgentDatabase
 from bench.classroom import Bench, bench_box
 from bench.dataset import write_day
-from bench.district import Hub, bench_hub, bytes_per_change, first_push, ingest_ratio
+from bench.district import Hub, bench_hub, bytes_per_change, ingest_ratio
 from bench.fleet import fleet
 from bench.machine import uss_mib
 from bench.results import Figure, at_most, is_good, known, line, write_results
@@ -74,7 +74,7 @@ async def measure() -> list[Figure]:
 async def measurements(folder: Path) -> AsyncIterator[tuple[str, Sequence[Figure]]]:
     """Yield headings and figures, from quiet to loud."""
     async with bench_box(folder, history=HISTORY) as bench, bench_hub(bench) as hub:
-        yield "First push", await first_push(hub.courier)
+        await hub.courier.carry()
         yield "Bytes", await bytes_per_change(bench, hub.courier)
         yield "Hub ingest", await ingest_ratio(bench, hub, rounds=ROUNDS)
         yield "CPU of the board", [*cpu_of_sealing(bench), *await cpu_of_pushing(hub.courier)]

@@ -254,7 +254,7 @@ class ScopeState(Struct, frozen=True, kw_only=True, array_like=True):
     state: Literal["level", "behind", "replace"]
 
 
-class Hello(Struct, frozen=True, kw_only=True):
+class Hello(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where the hub stands. `pull`: rows of this school past `self_cursor`, other epochs.
 
     `scopes`: the school's and each ancestor's, also those the box did not name. `node_state`:
@@ -263,7 +263,7 @@ class Hello(Struct, frozen=True, kw_only=True):
 
     node_id: UUID
     epoch: UUID
-    streams: list[StreamPosition]  # one for each that was asked about
+    streams: list[StreamPosition]  # each that was asked about or is held
     incarnation: UUID
     pull: bool
     exceptions: list[RowException]

@@ -165,10 +165,7 @@ def streams(db: Reader, epoch: UUID) -> list[Stream]:
 
 
 def stream_states(db: Reader, epoch: UUID) -> list[StreamState]:
-    """Where our own chain stands in every lane, for the hub's eyes.
-
-    Also in one never used here: a board with a copy of this card may have used it.
-    """
+    """Where our own chain stands in every lane."""
     return [
         StreamState(
             lane=each.lane, cur_n=each.cur_n, cur_hash=each.cur_hash, trimmed_n=each.trimmed_n

@@ -120,22 +120,23 @@ def judge_hello(
     """Compare the hub's position with our own chain; None means we may go on.
 
     `own_hashes`: for each lane the hash our chain has at the number the hub names, None
-    when our chain has no such number.
+    when our chain has no such number. A lane only the hub knows was used by a clone.
     """
     if incarnation is not None and answer.incarnation != incarnation:
         return Fork.NEW_INCARNATION
     by_lane = {stream.lane: stream for stream in streams}
     for position in answer.streams:
-        found = _judge_stream(position, by_lane[position.lane], own_hashes[position.lane])
+        stream = by_lane.get(position.lane)
+        found = _judge_stream(position, stream, own_hashes[position.lane])
         if found is not None:
             return found
     return None
 
 
 def _judge_stream(
-    position: StreamPosition, stream: StreamState, own_hash: bytes | None
+    position: StreamPosition, stream: StreamState | None, own_hash: bytes | None
 ) -> Fork | None:
-    if position.received_n > stream.cur_n:
+    if stream is None or position.received_n > stream.cur_n:
         return Fork.HUB_AHEAD
     if position.received_hash != own_hash:
         return Fork.OTHER_HISTORY

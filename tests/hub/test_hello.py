@@ -6,6 +6,7 @@ import pytest
 from nacl.signing import SigningKey, VerifyKey
 
 from sync.core.columns import unpack
+from sync.hub.intake.hello import SCHEMA_OF_ALL_LANES
 from sync.merge import digest
 from sync.merge import row_hash as hash_of
 from sync.protocol import (
@@ -39,6 +40,16 @@ async def test_a_new_stream_stands_at_its_genesis(box):
 async def test_every_lane_asked_about_is_answered(box):
     lanes = [StreamState(lane=lane, cur_n=0, cur_hash=bytes(32), trimmed_n=0) for lane in (0, 1)]
     assert [each.lane for each in (await box.hello(streams=lanes)).streams] == [0, 1]
+
+
+@pytest.mark.parametrize(("schema_version", "lanes"), [(SCHEMA_OF_ALL_LANES, [0, 1]), (3, [1])])
+async def test_a_lane_that_a_copy_of_the_card_has_used_is_answered_unasked(
+    box, schema_version, lanes
+):
+    await box.send(facts(1))
+    asked = [StreamState(lane=1, cur_n=0, cur_hash=bytes(32), trimmed_n=0)]
+    told = await box.hello(streams=asked, schema_version=schema_version)
+    assert [at.lane for at in told.streams] == lanes
 
 
 async def test_hello_is_signed_and_carries_the_nonce(box):

@@ -120,6 +120,7 @@ def own(lane, cur_n, trimmed_n):
         (hello(at(0, 3, A)), HERE, [own(0, 3, 3)], {0: A}, None),
         (hello(at(0, 2, A)), THERE, [own(0, 3, 1)], {0: A}, Fork.NEW_INCARNATION),
         (hello(at(0, 4, A)), HERE, [own(0, 3, 1)], {0: None}, Fork.HUB_AHEAD),
+        (hello(at(0, 3, A), at(9, 1, B)), HERE, [own(0, 3, 1)], {0: A, 9: None}, Fork.HUB_AHEAD),
         (hello(at(0, 4, A)), HERE, [own(0, 3, 1)], {0: A}, Fork.HUB_AHEAD),
         (hello(at(0, 2, B)), HERE, [own(0, 3, 1)], {0: A}, Fork.OTHER_HISTORY),
         (hello(at(0, 1, A)), HERE, [own(0, 3, 2)], {0: A}, Fork.PAYLOAD_GONE),

@@ -27,6 +27,14 @@ from sync.protocol import (
     hello_message,
 )
 
+SCHEMA_OF_ALL_LANES: Final = 4  # boxes of 0.1.0 fall over a lane they did not ask about
+
+
+class LaneHeld(Struct, frozen=True):
+    """A lane of which the hub has segments."""
+
+    lane: int
+
 
 class FeedHead(Struct, frozen=True):
     """The newest change of one epoch."""
@@ -39,6 +47,14 @@ FEED_HEADS: Final[LiteralString] = """
 SELECT f.src_epoch, f.max_change_no
   FROM sync_feed_head AS f
  WHERE f.school_id = $1
+"""
+
+LANES_HELD: Final[LiteralString] = """
+SELECT s.lane
+  FROM sync_stream AS s
+ WHERE s.school_id = $1
+   AND s.node_id   = $2
+   AND s.epoch     = $3
 """
 
 TOUCH_NODE: Final[LiteralString] = """
@@ -64,7 +80,10 @@ VALUES ($1, $2, $3, $4, $4)
 
 
 async def answer_hello(hub: Hub, claim: NodeClaim, request: HelloRequest) -> SignedHello:
-    """Say where the hub stands in each lane asked about. Raises WrongSchool, BadSignature."""
+    """Say where the hub stands, in each lane asked about or held.
+
+    Raises WrongSchool, BadSignature.
+    """
     if request.node_id != claim.node_id:
         raise WrongSchool(f"node {claim.node_id} says hello for {request.node_id}")
     async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
@@ -91,8 +110,8 @@ async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) 
     before = await identity(link)
     who = await notice_rollback(link, before, school_id, request.receipt, now_ms=now_ms)
     streams = [
-        await position(link, who, school_id, claim.node_id, request.epoch, stream.lane)
-        for stream in request.streams
+        await position(link, who, school_id, claim.node_id, request.epoch, lane)
+        for lane in await _lanes(link, claim, request)
     ]
     subject = Subject(school_id, claim.node_id, request.epoch)
     return Hello(
@@ -110,6 +129,15 @@ async def _hello(hub: Hub, link: Link, claim: NodeClaim, request: HelloRequest) 
         scopes=await scope_states(link, who, school_id, request.scopes),
         node_state=(await node_of(link, claim)).state,
     )
+
+
+async def _lanes(link: Link, claim: NodeClaim, request: HelloRequest) -> list[int]:
+    """Those asked about, and those another board with a copy of this card has used."""
+    asked = {stream.lane for stream in request.streams}
+    if request.schema_version < SCHEMA_OF_ALL_LANES:
+        return sorted(asked)
+    held = await rows(link, LaneHeld, LANES_HELD, claim.school_id, claim.node_id, request.epoch)
+    return sorted(asked | {each.lane for each in held})
 
 
 async def _is_to_pull(
