@@ -143,6 +143,6 @@ def _remove_person(tx: Transaction, person_id: UUID, *, now_ms: int) -> int:
     tx.run(REMOVE_REPLACED, (SUBJECT + person_id.bytes,))
     tx.run(REMOVE_PARKED, (person_id,))
     removed = tx.run(BLANK_PERSON, (person_id, now_ms)) + tx.run(REMOVE_PERSON, (person_id,))
-    if removed:
-        _remove_log(tx, PERSON, person_id.bytes)
+    # Also where the hub's row without a name has come first: the name may lie beside it.
+    _remove_log(tx, PERSON, person_id.bytes)
     return removed

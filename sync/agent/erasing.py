@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, LiteralString, cast
 from uuid import UUID
 
+from msgspec import Struct
+
 from appliance.database.agent import AgentDatabase
 from appliance.erasures.commands import forget_some
 from appliance.erasures.listing import add_to_list
@@ -23,19 +25,17 @@ from sync.registry import TABLES
 PAYLOADS_AT_ONCE: Final = 4  # of 128 KB, zeroed: 10 ms on the board
 
 # Also somebody who was forgotten before, and whom a backup has brought back.
-TO_FORGET: Final[LiteralString] = """
-SELECT e.id
-  FROM erasure AS e
- WHERE NOT EXISTS (SELECT 1
-                     FROM erasure_answer AS a
-                    WHERE a.erasure_id = e.id
-                      AND a.node_id    = ?1)
-    OR EXISTS (SELECT 1
+LISTED: Final[LiteralString] = """
+SELECT e.id,
+       EXISTS (SELECT 1
                  FROM person AS p
                 WHERE p.id     = e.id
-                  AND p.state <> 'erased')
+                  AND p.state <> 'erased') AS is_here
+  FROM erasure AS e
  ORDER BY e.id
 """
+
+HAS_ANSWERED: Final[LiteralString] = "SELECT EXISTS (SELECT 1 FROM erasure_answer WHERE id = ?1)"
 
 # Of earlier epochs everything may go: their rows were marked and sealed again.
 SOME_PAYLOADS: Final[LiteralString] = """
@@ -66,7 +66,7 @@ VALUES (?1, ?2, ?3, ?4, ?5)
 
 def erase_people(db: AgentDatabase, me: Identity, listed: Path, *, now_ms: int) -> Iterator[int]:
     """Forget whoever is to be forgotten; each step is one short transaction."""
-    people = [UUID(bytes=cast(bytes, row[0])) for row in db.tuples(TO_FORGET, (me.node_id,))]
+    people = to_forget(db, me)
     if not people:
         return
     removed = dict.fromkeys(people, 0)
@@ -89,9 +89,31 @@ def are_traces_sealed(db: AgentDatabase) -> bool:
     return any(db.value(ARE_PAYLOADS_LEFT, (lane,)) for lane in sorted(lanes))
 
 
-def answer_id(node_id: UUID, person_id: UUID) -> UUID:
-    """One answer for one box and person, however often it is given."""
-    named = hashlib.sha256(b"darasa erased\0" + node_id.bytes + person_id.bytes).digest()
+class Listed(Struct, frozen=True):
+    """Somebody on the district's list, and whether this database has them."""
+
+    id: UUID
+    is_here: bool
+
+
+def to_forget(db: AgentDatabase, me: Identity) -> list[UUID]:
+    """Whom this lineage of the log has not answered for, or has again.
+
+    A copy of this card, and what was on it before a restore, have answered for themselves: the
+    recovery pull brings their answers, and may bring a teacher's row that has lost its name,
+    while marks, secrets and images of theirs still lie here.
+    """
+    return [
+        each.id
+        for each in db.rows(Listed, LISTED)
+        if each.is_here or not db.value(HAS_ANSWERED, (answer_id(me, each.id),))
+    ]
+
+
+def answer_id(me: Identity, person_id: UUID) -> UUID:
+    """One answer for one lineage of a box's log and person, however often it is given."""
+    lineage = me.node_id.bytes + me.epoch.bytes
+    named = hashlib.sha256(b"darasa erased\0" + lineage + person_id.bytes).digest()
     return UUID(bytes=named[:16], version=5)
 
 
@@ -119,6 +141,6 @@ def _drop_payloads(db: AgentDatabase, me: Identity) -> Iterator[int]:
 def _answer(db: AgentDatabase, me: Identity, removed: dict[UUID, int], *, now_ms: int) -> int:
     with db.changing() as tx:
         for person_id, rows in removed.items():
-            names = (answer_id(me.node_id, person_id), person_id, me.node_id)
+            names = (answer_id(me, person_id), person_id, me.node_id)
             tx.run(ANSWER, (*names, rows, now_ms))
     return 0

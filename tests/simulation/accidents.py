@@ -8,7 +8,7 @@ from appliance.errors import DarasaError
 from tests.simulation.actions import BOARDS_MAX
 from tests.simulation.board import Board
 from tests.simulation.network import Lost, late_arrives, old_page_arrives
-from tests.simulation.orders import district_dawdles, district_writes
+from tests.simulation.orders import district_dawdles, district_erases, district_writes
 from tests.simulation.sticks import bring_receipts, export_stick, import_stick
 
 OPERATIONS_MAX = 25
@@ -95,13 +95,21 @@ def toil(world, board, works=0.5):
 
 def back_up(world):
     board = world.any_board()
-    board.backup = board.image()
+    board.backup = board.card()
 
 
 def restore(world):
     board = world.any_board()
     if board.backup is not None:
         board.put_image(board.backup)
+        world.accident()
+
+
+def old_card(world):
+    """The whole card of that day: what stood beside the database is of that day, too."""
+    board = world.any_board()
+    if board.backup is not None:
+        board.put_card(board.backup)
         world.accident()
 
 
@@ -112,7 +120,7 @@ def clone(world):
     board = Board(
         world.new_folder(), model.node_id, model.school_id, model.key.encode(), world.dice
     )
-    board.put_image(model.image())
+    board.put_card(model.card())
     board.trust(is_lying=world.mix.is_lying)
     world.boards.append(board)
 
@@ -122,13 +130,13 @@ def swap_cards(world):
     if len(world.boards) < 2:
         return
     one, other = world.dice.sample(world.boards, 2)
-    images = one.image(), other.image()
+    cards = one.card(), other.card()
     for name in ("node_id", "school_id", "key", "backup"):
         ours, theirs = getattr(one, name), getattr(other, name)
         setattr(one, name, theirs)
         setattr(other, name, ours)
-    one.put_image(images[1])
-    other.put_image(images[0])
+    one.put_card(cards[1])
+    other.put_card(cards[0])
 
 
 def trim(world):
@@ -183,13 +191,13 @@ ACTS = {
     for act in (
         *(work, talk, late_arrives, jump_clock),
         *(power_fails, killed, card_full, card_fails, card_busy),
-        *(back_up, restore, clone, swap_cards, trim),
+        *(back_up, restore, old_card, clone, swap_cards, trim),
         *(roll_hub_back, back_hub_up, hub_to_backup, promote_replica, hub_crashes, revoke_key),
         *(export_stick, import_stick, bring_receipts),
-        *(district_writes, district_dawdles, old_page_arrives),
+        *(district_writes, district_dawdles, district_erases, old_page_arrives),
     )
 }
 QUIET = {
     *("work", "talk", "late_arrives", "back_up", "back_hub_up", "jump_clock"),
-    *("district_writes", "district_dawdles", "old_page_arrives"),
+    *("district_writes", "district_dawdles", "district_erases", "old_page_arrives"),
 }

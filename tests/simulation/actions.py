@@ -22,8 +22,10 @@ WORKS: Final = (
     "hand_in",
     "find",
     "measure",
+    "meet",
 )
 DELETES: Final = ("add", "delete", "delete", "revive", "change", "find")
+PEOPLE: Final = ("meet", "meet", "rename", "rename", "hand_in", "hand_in", "hand_in", "repeat_id")
 FACTS: Final = ("hand_in", "hand_in", "hand_in", "repeat_id", "add")
 
 
@@ -65,7 +67,7 @@ MIXES: Final = {
     "hub rollback, trimmed payloads": mix(roll_hub_back=7, trim=20),
     "hub to its latest backup, trimmed": mix(hub_to_backup=6, back_hub_up=6, trim=20),
     "everything": mix(
-        works=(*WORKS, "repeat_id", "poison", "misfile"),
+        works=(*WORKS, "repeat_id", "poison", "misfile", "rename"),
         power_fails=5,
         killed=4,
         card_full=2,
@@ -80,13 +82,15 @@ MIXES: Final = {
         back_hub_up=2,
         promote_replica=2,
         hub_crashes=3,
-        trim=7,
+        trim=5,
         export_stick=4,
         import_stick=4,
         bring_receipts=4,
         revoke_key=1,
-        district_writes=6,
+        district_writes=5,
         district_dawdles=2,
+        district_erases=2,
+        old_card=1,
         old_page_arrives=2,
     ),
     "network": mix(network=0.6),
@@ -121,6 +125,31 @@ MIXES: Final = {
     ),
     "the way down, restore and clone": mix(
         district_writes=12, restore=5, back_up=4, clone=3, old_page_arrives=3, trim=5
+    ),
+    "erasure": mix(
+        (*PEOPLE, "poison"), district_erases=6, district_writes=4, restore=5, back_up=5, trim=4
+    ),
+    "erasure, late sticks": mix(
+        (*PEOPLE, "poison"),
+        district_erases=6,
+        export_stick=8,
+        import_stick=8,
+        bring_receipts=4,
+        clone=2,
+        trim=4,
+    ),
+    "erasure, old cards and hubs": mix(
+        PEOPLE,
+        district_erases=6,
+        old_card=6,
+        back_up=6,
+        clone=4,
+        swap_cards=1,
+        roll_hub_back=3,
+        promote_replica=3,
+        hub_crashes=2,
+        power_fails=3,
+        killed=2,
     ),
     "everything, lying disk": mix(
         power_fails=8,

@@ -18,16 +18,20 @@ from nacl.signing import SigningKey
 from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
+from appliance.erasures.listing import IS_HERE, forget, read_list
 from sync.agent.downstream import Downstream
 from sync.agent.enrolment import JOIN
+from sync.agent.erasing import erase_people
 from sync.agent.sealing import Stamp
-from sync.agent.session import Chance, Session
+from sync.agent.session import Chance, Session, Worked
 from sync.agent.store import identity, open_streams
+from sync.core.segment import open_body, read_segment
 from sync.merge import digest, order_of, row_hash
 from sync.registry import TABLE, TABLE_NUMBERED, TABLES
 from tests.drills.power_loss_vfs import PowerLossDisk
 
 FILE = "school.db"
+LISTED = "erased-people"  # beside the database: a restored backup does not take it back
 SIZE_MAX = 600  # a few rows: every conversation is many segments
 BORN_MS = 1_760_000_000_000
 
@@ -131,7 +135,12 @@ class Board:
     def path(self):
         return self.folder / FILE
 
+    @property
+    def files(self):
+        return self.folder / "blobs"
+
     def boot(self):
+        self._forget_again()
         self.connection = open_connection(
             self.path, role="writer", mmap_size_bytes=0, vfs=self.disk.name
         )
@@ -146,6 +155,15 @@ class Board:
         self.touched.clear()
         self.trust(is_lying=self.disk.is_lying)
 
+    def _forget_again(self):
+        """Before it serves anybody: a backup may have brought somebody back."""
+        if people := sorted(read_list(self.folder / LISTED)):
+            db = AgentDatabase(self.path, mmap_size_bytes=0, vfs=self.disk.name)
+            with contextlib.closing(db):
+                for person_id in people:
+                    if db.value(IS_HERE, (person_id,)):
+                        forget(db, person_id, files=self.files, now_ms=BORN_MS)
+
     def begin_session(self):
         dice = self.dice
         chance = Chance(
@@ -153,9 +171,12 @@ class Board:
         )
         self.session = Session(self.db, self.key, chance)
         self.reading = self._agreed = None
+        self._looked_after = self  # the hello after which people were forgotten; none yet
 
     def next_request(self, now_ms):
-        """Up first, then down, as the agent does."""
+        """Up first, then down, then whom the list names, as the agent does."""
+        if self.session.agreed is None:
+            self._forget_people(now_ms)
         request = self.session.next_request(stamp(now_ms), SIZE_MAX)
         if request is not None:
             return request
@@ -164,7 +185,20 @@ class Board:
         if self._agreed is not self.session.agreed:
             self._agreed = self.session.agreed
             self.reading = Downstream(self.db, self._agreed)
-        return self.reading.next_request(now_ms=now_ms)
+        request = self.reading.next_request(now_ms=now_ms)
+        if request is None and self._forget_people(now_ms):
+            return Worked()
+        return request
+
+    def _forget_people(self, now_ms):
+        """Once before hello and once after what it brought; whether anything was done."""
+        if self._looked_after is self.session.agreed:
+            return False
+        self._looked_after = self.session.agreed
+        me, listed = identity(self.db), self.folder / LISTED
+        files = self.folder / "blobs"
+        erasing = erase_people(self.db, me, listed, files=files, now_ms=now_ms)
+        return sum(1 for _ in erasing) > 0
 
     def _changed(self, update):
         """SQLite's own word about every changed row, whatever the triggers say (I16)."""
@@ -214,6 +248,16 @@ class Board:
         """The committed state, as a card reader would copy it."""
         wal = self.path.with_name(FILE + "-wal")
         return self.path.read_bytes(), wal.read_bytes() if wal.exists() else b""
+
+    def card(self):
+        """Everything that is on it, as somebody who copies the whole card gets it."""
+        listed = self.folder / LISTED
+        return (*self.image(), listed.read_bytes() if listed.exists() else b"")
+
+    def put_card(self, card):
+        """The list goes with the card, and is the one that was on it then."""
+        (self.folder / LISTED).write_bytes(card[2])
+        self.put_image(card)
 
     def put_image(self, image):
         """Replace the card's content while the box is off."""
@@ -291,6 +335,17 @@ class Board:
 
     def digests(self, without=frozenset()):
         return digests_of(self.look().rows, without)
+
+    def payload_rows(self):
+        """Rows that are still in sealed segments: table, id, values."""
+        for (payload,) in self.db.tuples("SELECT payload FROM sync_segment"):
+            for block in open_body(read_segment(payload)):
+                yield from ((block.table, row[0], row) for row in block.rows)
+
+    def traces_of(self, texts):
+        """Those that stand in the files, in rows or in what was left of them."""
+        found = b"".join(self.image()) if texts else b""
+        return [text for text in texts if text.encode() in found]
 
     def would_survive(self, sent):
         """I5: whether a sealed segment is still there after a cut right now."""

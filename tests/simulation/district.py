@@ -8,8 +8,9 @@ from collections import Counter
 
 from msgspec import Struct, field, structs
 
+from sync.hub.intake.erased import is_about, without_erased
 from sync.hub.intake.merging import Tally
-from sync.hub.intake.staging import sort_rows
+from sync.hub.intake.staging import Refused, sort_rows
 from sync.merge import BECOMES_CURRENT, CONFLICTS, Image, Outcome, judge, order_of, row_hash
 from sync.protocol import LOG_BEGIN, next_log_hash
 from sync.registry import TABLE
@@ -39,13 +40,22 @@ class Link(Struct, frozen=True):
     tally: Tally
 
 
+class Aside(Struct, frozen=True):
+    """A row that cannot be merged, as it came; `epoch` brought it last."""
+
+    reason: str
+    columns: tuple
+    values: tuple
+    epoch: object
+
+
 class School(Struct):
     """All of it; a copy is what a backup holds."""
 
     school_id: bytes
     rows: dict = {}
     conflicts: dict = {}
-    aside: dict = {}  # (table, id, hash) -> (reason, values, epoch that brought it last)
+    aside: dict = {}  # (table, id, hash) -> Aside
     streams: dict = {}  # (node, epoch, lane) -> links, in order
     heads: dict = {}  # epoch -> highest change number
     log: tuple = (LOG_BEGIN,)
@@ -70,17 +80,26 @@ class School(Struct):
             dict(self.feed),
         )
 
+    @property
+    def forgotten(self):
+        """Everybody on the list in the database, "deleted" or not."""
+        return frozenset(pk for name, pk in self.rows if name == "erasure")
+
     def merge(self, header, tables, issued=0):
-        """Every row becomes current, goes beside, or is put aside with a reason."""
-        tally = Tally()
+        """Every row becomes current, goes beside, is put aside with a reason, or is erased."""
+        tally, people = Tally(), self.forgotten
         for block in tables:
             found = sort_rows(block, header.school_id, issued)
-            for refused in found.refused:
-                self.put_aside(refused.table_name, refused.values, refused.reason, header.epoch)
+            kept = [row for row in found.refused if not is_about(row, people)]
+            tally.erased += len(found.refused) - len(kept)
+            for refused in kept:
+                self.put_aside(refused, header.epoch)
                 tally.quarantined += 1
             for batch in found.batches:
-                for values, hashed in zip(batch.rows, batch.hashes, strict=True):
-                    name = self.merge_row(batch, values, hashed, header.epoch)
+                left = without_erased(batch, people)
+                tally.erased += len(batch.rows) - len(left.rows)
+                for values, hashed in zip(left.rows, left.hashes, strict=True):
+                    name = self.merge_row(left, values, hashed, header.epoch)
                     setattr(tally, name, getattr(tally, name) + 1)
         return tally
 
@@ -89,7 +108,8 @@ class School(Struct):
         table = batch.table
         if any(isinstance(value, str) and "\0" in value for value in values):
             # PostgreSQL takes none
-            self.put_aside(table.name, values, "text-with-a-null", epoch)
+            refused = Refused(table.name, batch.names, tuple(values), "text-with-a-null")
+            self.put_aside(refused, epoch)
             return "quarantined"
         key = (table.name, values[0])
         held = self.rows.get(key)
@@ -119,17 +139,18 @@ class School(Struct):
     def keep(self, key, loser):
         self.conflicts[*key, loser.hash] = loser.values
 
-    def put_aside(self, name, values, reason, epoch):
+    def put_aside(self, refused, epoch):
+        name, values = refused.table_name, refused.values
         hashed = row_hash(TABLE[name], values) if name in TABLE else repr(values).encode()
-        self.aside[name, values[0], hashed] = (reason, values, epoch)
+        self.aside[name, values[0], hashed] = Aside(refused.reason, refused.columns, values, epoch)
 
     def settle(self, key, epoch):
         """A row that was taken answers for an earlier image of its own lineage.
 
         Not for one of another epoch: that may be its rival, and would be nowhere.
         """
-        for (name, pk, hashed), (*_, brought_by) in list(self.aside.items()):
-            if (name, pk) == key and brought_by == epoch:
+        for (name, pk, hashed), aside in list(self.aside.items()):
+            if (name, pk) == key and aside.epoch == epoch:
                 del self.aside[name, pk, hashed]
 
     def move(self, segment, tally):

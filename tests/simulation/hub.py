@@ -40,6 +40,7 @@ from sync.protocol import (
 from sync.registry import TABLE
 from tests.simulation.board import digests_of
 from tests.simulation.district import School, names
+from tests.simulation.forgetting import erase_again
 from tests.simulation.outlet import scope_states
 
 COMMITS_KEPT = 60
@@ -88,6 +89,7 @@ class Hub:
         self.open_xid = None  # a transaction that is still running
         self.promotions = 0
         self.schools = {self.district_id: School(self.district_id.bytes)}
+        self.listed = {}  # (school, person): a file beside the database, which nothing takes back
         self.node_keys = {}
         self.revoked = set()
         self.now_ms = 0
@@ -159,6 +161,7 @@ class Hub:
     def crash(self):
         self.crashes = None
         self._become(self.journal[-1])
+        erase_again(self)
         raise Crashed
 
     def roll_back(self, commits, *, is_noticed):
@@ -169,7 +172,8 @@ class Hub:
     def put_back(self, state, *, is_noticed, is_promoted=False):
         """Receipts tell of lost segments, a promotion of itself by its timeline.
 
-        Of words of the district that were lost alone, nobody but the runbook tells.
+        Of words of the district that were lost alone, nobody but the runbook tells. Whoever is
+        on the list is forgotten again as the hub starts; a replica takes over without a start.
         """
         has_lost_lines = self._feeds(self.schools) != self._feeds(state.schools)
         self._become(state)
@@ -179,6 +183,8 @@ class Hub:
         self.promotions += is_promoted
         self.timeline = 1 + self.promotions
         self.commit()
+        if not is_promoted:
+            erase_again(self)
 
     def _feeds(self, schools):
         return {scope_id: school.feed for scope_id, school in schools.items()}
@@ -189,9 +195,10 @@ class Hub:
         self.put_back(self.journal[-1], is_noticed=False, is_promoted=True)
 
     def _become(self, state):
-        state = state.copy()
+        state, before = state.copy(), self.generation
         for name in State.__struct_fields__:
             setattr(self, name, getattr(state, name))
+        self.generation = max(before, state.generation)  # by its clock, which no backup puts back
         self.open_xid = None
 
     # The protocol.
@@ -208,8 +215,8 @@ class Hub:
         if request.receipt is not None and self.reads_receipts:
             self._notice_rollback(school, request.receipt)
         positions = [
-            self._position(school, request.node_id, request.epoch, stream.lane)
-            for stream in request.streams
+            self._position(school, request.node_id, request.epoch, lane)
+            for lane in lanes_of(school, request)
         ]
         subject = (school_id, request.node_id, request.epoch)
         body = encode(
@@ -339,6 +346,12 @@ class Hub:
         return digests_of(rows, without)
 
 
+def lanes_of(school, request):
+    """Those asked about, and those another board with a copy of this card has used."""
+    held = {lane for *stream, lane in school.streams if stream == [request.node_id, request.epoch]}
+    return sorted(held | {stream.lane for stream in request.streams})
+
+
 def check_any_signature(segment, node_keys):
     """Raise SignatureWrong unless one of the node's keys signed it."""
     *others, last = node_keys
@@ -350,7 +363,7 @@ def check_any_signature(segment, node_keys):
 
 def exceptions(school):
     """Rows of this school that were put aside or beside, as hello names them."""
-    aside = [(name, pk, reason) for (name, pk, _), (reason, *_) in school.aside.items()]
+    aside = [(name, pk, aside.reason) for (name, pk, _), aside in school.aside.items()]
     beside = [(name, pk, "conflict") for name, pk, _ in school.conflicts]
     return [
         RowException(tbl=TABLE[name].number, pk=pk, reason=reason)

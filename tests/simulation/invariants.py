@@ -13,6 +13,7 @@ from sync.merge import order_of
 from sync.protocol import EXCEPTIONS_MAX, HUB_SEGMENT_BYTES_MAX, genesis
 from sync.registry import TABLE
 from tests.simulation.district import names
+from tests.simulation.forgetting import is_nameless
 
 
 class Violation(AssertionError):
@@ -27,10 +28,10 @@ def demand(holds, number, words):
 # After each step. `before` and `now` are the board or the school as it was and as it is.
 
 
-def i2_no_regress(before, now):
-    """No row goes back to an earlier image, and none is gone."""
+def i2_no_regress(before, now, oracle):
+    """No row goes back to an earlier image, and none is gone but those about the forgotten."""
     for key, was in before.items():
-        if is_hub_s(key, was):
+        if is_hub_s(key, was) or oracle.is_forgotten(key):
             continue  # a hub that lost it takes it back: those are replaced, not merged
         row = now.get(key)
         demand(row is not None, 2, f"{key[0]}: a row is gone")
@@ -117,7 +118,49 @@ def i14_bounded(board):
     for lane, stream in look.streams.items():
         kept = {n for at, n in look.payloads if at == lane}
         planned = set(range(stream.trimmed_n + 1, stream.cur_n + 1))
+        if is_forgetting(board, look):
+            kept &= planned  # more are on their way out, a few at a time
         demand(kept == planned, 14, f"payloads kept {sorted(kept)}, not {sorted(planned)}")
+
+
+def is_forgetting(board, look):
+    """Whether the list names somebody for whom this box has not answered."""
+    listed = {pk for name, pk in look.rows if name == "erasure"}
+    return not listed <= answered(board, look)
+
+
+def answered(board, look):
+    """People this box says it has forgotten."""
+    return {
+        row.values[1]
+        for (name, _), row in look.rows.items()
+        if name == "erasure_answer" and row.values[2] == board.node_id.bytes
+    }
+
+
+def i12_stays_forgotten(board, before, now, oracle):
+    """Who was forgotten and answered for does not come back, whatever arrives."""
+    people = answered(board, before)
+    if people:
+        people -= remembered(before.rows, before.conflicts, oracle)
+        back = people & remembered(now.rows, now.conflicts, oracle)
+        demand(not back, 12, f"{len(back)} forgotten people are back on a board")
+
+
+def i12_forgotten_at_the_hub(school, oracle):
+    """Nothing about whom its own list names is current, beside or aside."""
+    people = school.forgotten
+    if people:
+        found = remembered(school.rows, (*school.conflicts, *school.aside), oracle) & people
+        demand(not found, 12, f"the hub has rows of {len(found)} forgotten people")
+
+
+def remembered(rows, beside, oracle):
+    """People whom current rows or images beside are about."""
+    current = {
+        oracle.subjects.get(k) for k, row in rows.items() if not is_nameless(k[0], row.values)
+    }
+    return current | {oracle.subjects.get((name, pk)) for name, pk, _ in beside}
 
 
 def i15_backlog_falls(before, after):
@@ -169,14 +212,34 @@ def i8_poison_blocks_nothing(world, board):
 
 
 def i10_all_agree(world, board):
-    """Digests are equal, but for rows that lie aside."""
+    """Digests are equal, but for rows that lie aside and those that have lost their name."""
     aside = {(name, pk) for name, pk, _ in world.hub.schools[board.school_id].aside}
+    aside |= {("person", person_id) for person_id in world.oracle.forgotten}
     here, there = board.digests(aside), world.hub.digests(board.school_id, aside)
     demand(here == there, 10, f"a board and the hub differ: {differing(here, there)}")
 
 
 def differing(here, there):
     return sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+
+
+def i12_nobody_remembers(world, board):
+    """At rest everybody was asked: no row, no image, no payload, no byte; and an answer."""
+    school, look = world.hub.schools[board.school_id], board.look()
+    people = {person for school_id, person in world.hub.listed if school_id == board.school_id}
+    demand(people <= school.forgotten, 12, "the hub has forgotten whom it was to forget")
+    demand(people <= answered(board, look), 12, "a box has not answered")
+    demand(
+        not people & remembered(look.rows, look.conflicts, world.oracle),
+        12,
+        "a box remembers somebody",
+    )
+    for name, pk, values in board.payload_rows() if people else ():
+        is_about = world.oracle.subjects.get((name, pk)) in people
+        demand(not is_about or is_nameless(name, values), 12, f"a payload still holds {name}")
+    texts = [text for person in people for text in world.work.told[person]]
+    left = board.traces_of(texts)
+    demand(not left, 12, f"{len(left)} texts about forgotten people are in the files")
 
 
 def i13_nothing_overtaken_is_back(world, held):

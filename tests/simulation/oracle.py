@@ -21,6 +21,8 @@ class Oracle:
     def __init__(self):
         self.values = {}
         self.children = {}
+        self.subjects = {}  # (table, id) -> the person it is about
+        self.forgotten = set()  # people whose rows nobody is to have any more
         self.undoable = set()  # the hub's own: a rollback undoes them, and the school's are back
 
     def tried(self, key, parent):
@@ -43,8 +45,12 @@ class Oracle:
         return [
             key
             for key, value in self.values.items()
-            if value.is_owed and not self._is_safe(key, held)
+            if value.is_owed and not self.is_forgotten(key) and not self._is_safe(key, held)
         ]
+
+    def is_forgotten(self, key):
+        """Whether a row, named by its table and id, is about somebody who was erased."""
+        return self.subjects.get(key[:2]) in self.forgotten
 
     def excuse(self, held):
         """An accident happened: what is nowhere now was lost by it, not by the protocol."""

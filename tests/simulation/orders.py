@@ -3,6 +3,9 @@
 Announcements, orders, and rows that change hands: taken from a school, and given back.
 """
 
+import contextlib
+
+from tests.simulation.forgetting import erase, is_nameless
 from tests.simulation.hub import Crashed
 from tests.simulation.outlet import give_back, put_row, take_ownership
 
@@ -20,7 +23,9 @@ SELECT c.id
 """
 ANSWER = """
 INSERT INTO command_result (id, command_id, person_id, state, at_ms)
-VALUES (?1, ?2, NULL, 'applied', ?3)
+SELECT ?1, c.id, c.person_id, 'applied', ?3
+  FROM command AS c
+ WHERE c.id = ?2
 """
 
 
@@ -64,7 +69,29 @@ def order(world):
     school_id = world.any_board().school_id
     told = {"id": world.dice.randbytes(16), "org_id": school_id.bytes, "kind": "set_due_date"}
     told |= {"payload": "{}", "by_person_id": bytes(16), "issued_at_ms": world.work._moment()}
+    told["person_id"] = world.dice.choice([None, *people_of(world.hub.schools[school_id])])
+    world.oracle.subjects["command", told["id"]] = told["person_id"]
     put_row(world.hub, school_id, "command", told)
+
+
+def people_of(school):
+    """Whom the district may choose."""
+    return sorted(
+        pk
+        for (name, pk), held in school.rows.items()
+        if name == "person" and not is_nameless(name, held.values)
+    )
+
+
+def district_erases(world):
+    """Somebody is to be forgotten, wherever they are by now."""
+    school_id = world.any_board().school_id
+    people = people_of(world.hub.schools[school_id])
+    if people:
+        person_id = world.dice.choice(people)
+        world.oracle.forgotten.add(person_id)
+        with contextlib.suppress(Crashed):  # the line in the file stands: done again at the start
+            erase(world.hub, school_id, person_id)
 
 
 def take_over(world):

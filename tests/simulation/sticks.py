@@ -44,6 +44,10 @@ def import_stick(world):
     requests = list(stick.requests)
     if world.dice.random() < 0.3:
         world.dice.shuffle(requests)
+    take_stick(world, stick, requests)
+
+
+def take_stick(world, stick, requests):
     for request in requests:
         with contextlib.suppress(Broken, Denied, Crashed, SegmentRefused):
             answer = world.hub.put(stick.node_id, request.payload)

@@ -10,6 +10,7 @@ from tests.simulation.accidents import clone as clone_a_card
 from tests.simulation.accidents import toil
 from tests.simulation.actions import mix
 from tests.simulation.board import make_template
+from tests.simulation.forgetting import erase
 from tests.simulation.world import World
 
 CALM = mix(network=0)
@@ -347,3 +348,88 @@ def test_a_repair_may_be_cut_at_any_write(tmp_path, template, is_killed):
         world.settle()
         assert len(groups(board)) == 5
         world.close()
+
+
+# Forgetting somebody.
+
+
+def erase_founder(world, board):
+    """Somebody whose marks name them: the hub keeps a row without a name in their place."""
+    person_id = founder(board)
+    world.oracle.forgotten.add(person_id)
+    erase(world.hub, board.school_id, person_id)
+
+
+def founder(board):
+    return board.db.value("SELECT id FROM person ORDER BY id")
+
+
+def mark(world, board):
+    """A mark the only person there is gives themselves."""
+    world.work.hand_in(board)
+
+
+def rename_founder(world, board, name):
+    world.work._name = lambda: name
+    world.work.rename(board)
+
+
+def test_the_answer_of_one_copy_is_not_that_of_the_other(world, board):
+    """The second copy fetches the first one's answer, and a row that has lost its name."""
+    mark(world, board)
+    sync(world, board)
+    other = clone(world, board)
+    erase_founder(world, board)
+    sync(world, board)
+    sync(world, other)
+    assert other.db.value("SELECT count(*) FROM grade") == 0
+    world.settle()
+
+
+def test_an_old_card_with_its_old_list_forgets_again(world, board):
+    mark(world, board)
+    sync(world, board)
+    card = board.card()
+    erase_founder(world, board)
+    sync(world, board)
+    board.put_card(card)
+    world.settle()
+    assert board.db.value("SELECT count(*) FROM grade") == 0
+
+
+def test_a_name_that_lay_beside_goes_with_the_person(world, board):
+    """Two images of a row met on the box, before the hub put one without a name there."""
+    mark(world, board)
+    sync(world, board)
+    backup = board.image()
+    for number in range(2):
+        rename_founder(world, board, f"told to the hub {number}")
+    sync(world, board)
+    board.put_image(backup)
+    rename_founder(world, board, "after the restore")
+    sync(world, board)
+    assert board.db.value(CONFLICTS) == 1
+    erase_founder(world, board)
+    world.settle()
+    assert board.db.value(CONFLICTS) == 0
+
+
+def test_a_restored_backup_is_clean_before_it_serves(world, board):
+    mark(world, board)
+    sync(world, board)
+    backup = board.image()
+    erase_founder(world, board)
+    sync(world, board)
+    board.put_image(backup)
+    assert board.db.value("SELECT count(*) FROM grade") == 0
+    world.settle()
+
+
+def test_a_hub_of_yesterday_forgets_again_before_anything_else(world, board):
+    mark(world, board)
+    sync(world, board)
+    snapshot = world.hub.journal[-1]
+    erase_founder(world, board)
+    world.hub.put_back(snapshot, is_noticed=False)
+    assert world.hub.schools[board.school_id].forgotten
+    world.settle()

@@ -1,12 +1,25 @@
 """What the school does: rows made, changed, deleted and made again, facts, found-or-created."""
 
+from collections import defaultdict
 from typing import Final
 
 from sync.agent.rows import READ_ROW
 from sync.merge import row_hash
 from sync.registry import TABLE
 from tests.simulation.board import BORN_MS
+from tests.simulation.district import names
 
+LIVE_PEOPLE: Final = """
+SELECT id
+  FROM person
+ WHERE state = 'active' AND deleted_at_ms IS NULL AND owner_node_id IS NULL
+ ORDER BY id
+"""
+RENAME_PERSON: Final = """
+UPDATE person
+   SET display_name = ?2, version = version + 1, updated_at_ms = ?3
+ WHERE id = ?1
+"""
 LIVE_GROUPS: Final = """
 SELECT id
   FROM class_group
@@ -54,7 +67,7 @@ VALUES (?1, ?2, ?3, 'sw', 'active', 1, ?4)
 PUT_GRADE: Final = """
 INSERT INTO grade (id, submission_id, person_id, seq, points_mp, comment, state, by_person_id,
                    graded_at_ms)
-VALUES (?1, ?1, ?2, 1, ?3, ?4, 'provisional', ?2, ?5)
+VALUES (?1, ?1, ?2, 1, ?3, ?4, 'provisional', ?6, ?5)
 """
 PUT_SAMPLE: Final = """
 INSERT INTO health_sample (id, at_ms, clock_quality, disk_free_bytes, database_bytes, wal_bytes,
@@ -62,6 +75,7 @@ INSERT INTO health_sample (id, at_ms, clock_quality, disk_free_bytes, database_b
 VALUES (?1, ?2, 1, 1000, 1000, 1000, 1000, 40000, 7)
 """
 
+PEOPLE: Final = ("Amina Otieno", "José Álvarez-Núñez", "نور الهدى", "Nguyễn Thị Ánh")
 SHARED_NAMES: Final = ("Kidato 1", "الصف الأول", "Lớp 6")
 DAY_MS: Final = 86_400_000
 REPEATABLE_MAX: Final = 6
@@ -78,14 +92,16 @@ class Work:
         self.world = world
         self.dice = world.dice
         self.number = 0
-        self.persons = {}
         self.ids = []
+        self.told = defaultdict(list)  # person -> texts about them, each its own
         self.by_name = {
             "add": self.add_group,
             "change": self.change_group,
             "delete": self.delete_group,
             "revive": self.revive_group,
             "hand_in": self.hand_in,
+            "meet": self.meet,
+            "rename": self.rename,
             "find": self.find_or_create_group,
             "measure": self.measure,
             "repeat_id": self.repeat_id,
@@ -96,13 +112,27 @@ class Work:
     def found_school(self, board):
         """The rows a claim makes."""
         school, now_ms = board.school_id.bytes, self.world.now_ms
-        person = self.persons[board.school_id] = self.dice.randbytes(16)
         self.commit(board, "org_unit", school, (ADD_SCHOOL, (school, now_ms)))
-        args = (person, school, "Amina Otieno", now_ms)
-        self.commit(board, "person", person, (ADD_PERSON, args))
+        self.meet(board)
 
     def do_something(self, board):
         self.by_name[self.dice.choice(self.world.mix.works)](board)
+
+    def meet(self, board):
+        """Somebody comes to the school."""
+        self._add_person(board, self._name())
+
+    def _add_person(self, board, name):
+        pk = self.dice.randbytes(16)
+        args = (pk, board.school_id, name, self.world.now_ms)
+        self.told[pk].append(name)
+        self.commit(board, "person", pk, (ADD_PERSON, args))
+
+    def rename(self, board):
+        pk = self._any(board, LIVE_PEOPLE)
+        if pk is not None:
+            self.told[pk].append(name := self._name())
+            self.commit(board, "person", pk, (RENAME_PERSON, (pk, name, self.world.now_ms)))
 
     def add_group(self, board):
         self._add(board, self._text())
@@ -138,21 +168,27 @@ class Work:
 
     def hand_in(self, board):
         """A fact. Submission and person need not be there: the simulated box has no pages."""
-        pk = self.dice.randbytes(16)
-        self.ids = [*self.ids[-REPEATABLE_MAX:], (board.school_id, pk)]
-        self._grade(board, pk)
+        person = self._any(board, LIVE_PEOPLE)
+        if person is None:
+            self.meet(board)
+        else:
+            pk = self.dice.randbytes(16)
+            self.ids = [*self.ids[-REPEATABLE_MAX:], (board.school_id, pk, person)]
+            self._grade(board, pk, person)
 
     def repeat_id(self, board):
         """A phone that heard no answer repeats an id, with other words, at another board."""
-        ours = [pk for school_id, pk in self.ids if school_id == board.school_id]
+        ours = [rest for school_id, *rest in self.ids if school_id == board.school_id]
         if ours:
-            pk = self.dice.choice(ours)
-            if ("grade", pk) not in board.look().rows:
-                self._grade(board, pk)
+            pk, person = self.dice.choice(ours)
+            is_here = (person,) in board.db.tuples(LIVE_PEOPLE)
+            if is_here and ("grade", pk) not in board.look().rows:
+                self._grade(board, pk, person)
 
-    def _grade(self, board, pk):
-        person = self.persons[board.school_id]
-        args = (pk, person, self.dice.randrange(100), self._text(), self._moment())
+    def _grade(self, board, pk, person):
+        by = self._any(board, LIVE_PEOPLE)
+        self.told[person].append(text := self._text())
+        args = (pk, person, self.dice.randrange(100), text, self._moment(), by)
         self.commit(board, "grade", pk, (PUT_GRADE, args))
 
     def measure(self, board):
@@ -162,7 +198,10 @@ class Work:
 
     def poison(self, board):
         """A row that SQLite takes and PostgreSQL does not."""
-        self._add(board, f"{self._text()}\0")
+        if self.dice.random() < 0.7:
+            self._add(board, f"{self._text()}\0")
+        else:
+            self._add_person(board, f"{self._name()}\0")
 
     def misfile(self, board):
         """A row that says it is another school's."""
@@ -178,6 +217,7 @@ class Work:
             execute(*statement)
             key = image_key(name, execute(READ_ROW[name], (pk,)).fetchall())
             oracle.tried(key, parent)
+            oracle.subjects[name, pk] = subject_of(name, execute(READ_ROW[name], (pk,)).fetchall())
         oracle.acknowledged(key)
         self.world.counts["writes"] += 1
         self.world.check_captured(board)
@@ -187,7 +227,10 @@ class Work:
         return self.dice.choice(found)[0] if found else None
 
     def _text(self):
-        return f"{self.dice.choice(('Darasa', 'Classe', 'صف'))} {self._next()}"
+        return f"{self.dice.choice(('Darasa', 'Classe', 'صف'))} {self._next():05}"
+
+    def _name(self):
+        return f"{self.dice.choice(PEOPLE)} {self._next():05}"
 
     def _next(self):
         self.number += 1
@@ -195,6 +238,12 @@ class Work:
 
     def _moment(self):
         return BORN_MS - self.dice.randrange(5) * DAY_MS
+
+
+def subject_of(name, found):
+    """The person a row is about; None for nobody."""
+    subject = TABLE[name].subject
+    return None if subject is None else found[0][names(TABLE[name]).index(subject)]
 
 
 def image_key(name, found):

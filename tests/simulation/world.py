@@ -28,12 +28,14 @@ from tests.simulation import invariants
 from tests.simulation.accidents import ACTS
 from tests.simulation.board import BORN_MS, FILE, Board
 from tests.simulation.district import names
+from tests.simulation.forgetting import erase_again
 from tests.simulation.hub import Broken, Denied, Hub
 from tests.simulation.invariants import Violation
-from tests.simulation.network import Lost, carry
+from tests.simulation.network import Lost, carry, late_arrives
 from tests.simulation.oracle import Oracle
 from tests.simulation.orders import carry_out_orders, end_long_transaction
 from tests.simulation.outlet import CursorUnknown
+from tests.simulation.sticks import take_stick
 from tests.simulation.work import Work
 
 REQUESTS_AT_REST_MAX = 400  # far above what a world this small can need
@@ -115,7 +117,8 @@ class World:
         if was is not None and was[1] is look:
             return
         if was is not None and was[0] == board.life:
-            invariants.i2_no_regress(was[1].rows, look.rows)
+            invariants.i2_no_regress(was[1].rows, look.rows, self.oracle)
+            invariants.i12_stays_forgotten(board, was[1], look, self.oracle)
             invariants.i13_deleted_stays_deleted(was[1].rows, look.rows, look.conflicts)
         invariants.i4_chain_of_the_board(board, self.hub)
         invariants.i6_order_of_watermarks(board)
@@ -128,12 +131,13 @@ class World:
         if was is not None and was[:2] == now[:2]:
             return
         if was is not None and was[0] == now[0]:
-            invariants.i2_no_regress(was[2], now[2])
+            invariants.i2_no_regress(was[2], now[2], self.oracle)
             invariants.i13_deleted_stays_deleted(was[2], now[2], school.conflicts)
         invariants.i3_exactly_once(school)
         invariants.i4_chains_at_the_hub(school, self.hub)
         invariants.i7_every_row_is_accounted_for(school)
         invariants.i9_rows_stay_in_their_school(school)
+        invariants.i12_forgotten_at_the_hub(school, self.oracle)
 
     def check_captured(self, board):
         invariants.i16_capture_is_complete(board)
@@ -207,7 +211,7 @@ class World:
         if me is None or me.hub_id is None or len(streams(board.db, me.epoch)) != len(LANES):
             return False
         with contextlib.suppress(Violation):
-            invariants.i2_no_regress(born.rows, board.look().rows)
+            invariants.i2_no_regress(born.rows, board.look().rows, self.oracle)
             invariants.i4_chain_of_the_board(board, self.hub)
             invariants.i6_order_of_watermarks(board)
             invariants.i14_bounded(board)
@@ -253,12 +257,26 @@ class World:
         end_long_transaction(self)
         for node_id in sorted(self.hub.revoked):
             self.readmit(node_id)
+        erase_again(self.hub)
+        self.come_to_rest()
+        if self.hub.listed and self.late_ones_come():
+            self.come_to_rest()
+        self.check()
+
+    def come_to_rest(self):
         for _ in range(ROUNDS_MAX):
             if not sum(self.talk_out(board) for board in self.boards):
-                break
-        else:
-            raise Violation("I15: the boards never come to rest")
-        self.check()
+                return
+        raise Violation("I15: the boards never come to rest")
+
+    def late_ones_come(self):
+        """Every stick out of its drawer, every request that was under way; how many."""
+        for stick in self.sticks:
+            take_stick(self, stick, stick.requests)
+        number = len(self.late) + len(self.sticks)
+        while self.late:
+            late_arrives(self)
+        return number
 
     def talk_out(self, board):
         """Let one board finish; return how many requests changed something."""
@@ -279,6 +297,7 @@ class World:
         for board in self.boards:
             invariants.i4_hub_and_board_agree(self, board)
             invariants.i8_poison_blocks_nothing(self, board)
+            invariants.i12_nobody_remembers(self, board)
             invariants.i10_all_agree(self, board)
             invariants.i15_nothing_waits(board)
             invariants.i3_orders_are_carried_out_once(self, board)
@@ -296,7 +315,7 @@ class World:
     def has_doubles(self):
         """Whether two states of one card have been at work."""
         return self.mix.is_lying or any(
-            self.counts[name] for name in ("clone", "restore", "swap_cards", "restore_board")
+            self.counts[name] for name in ("clone", "restore", "old_card", "swap_cards")
         )
 
     def conflicts(self):
@@ -307,4 +326,5 @@ class World:
 
     def state(self):
         """What everybody ended with, for holding two runs against each other (I11)."""
-        return self.held(), [sorted(board.look().rows) for board in self.boards]
+        held = {key for key in self.held() if key[0] != "erasure_answer"}  # says when it was given
+        return held, [sorted(board.look().rows) for board in self.boards]
