@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from appliance.accounts.queries import identity, is_claimed, school
+from appliance.attachments.keeping import clear_incoming
 from appliance.clock import system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
@@ -60,16 +61,22 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
     """An empty machine gets its first schema here; anything older waits for `migrate`."""
     if schema_version(settings.database) == 0:
         _apply_migrations(settings)
-    _forget_again(settings)
+    _tidy_up(settings)
     serve(settings)
     return 0
 
 
-def _forget_again(settings: Settings) -> None:
-    """A backup may hold people this box has forgotten; nobody is served before they are gone."""
+def _tidy_up(settings: Settings) -> None:
+    """A backup may hold people this box has forgotten; nobody is served before they are gone.
+
+    And what a power cut has left of an upload goes: the phone sends it again.
+    """
     require_schema(settings.database)
     with shared_lock(settings.data_dir):
-        forget_listed(settings.database, settings.erased_people, now_ms=system_clock())
+        clear_incoming(settings.blobs)
+        forget_listed(
+            settings.database, settings.erased_people, files=settings.blobs, now_ms=system_clock()
+        )
 
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:

@@ -44,7 +44,6 @@ WHOLE_TABLE = {
     "appliance.erasures.commands.FIND": ("progress_fact", "once an erasure; its key has no index"),
     "appliance.erasures.commands.REMOVE_IMAGES": ("sync_conflict", "once an erasure"),
     "sync.agent.blobs.NAMED": ("attachment", "once a contact; two years of them take 10 ms"),
-    "sync.agent.blobs.DROP_UNNAMED": ("sync_blob", "once an erasure"),
     "sync.agent.scopes.UNSEE": ("sync_seen", "empties it, when a scope was read anew"),
     "sync.agent.stick.READ_UNACKNOWLEDGED": ("sync_chain", "once an export; by its key"),
     "sync.agent.recovery.DROP_PAYLOADS": ("sync_segment", "once a recovery"),

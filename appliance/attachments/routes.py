@@ -13,8 +13,9 @@ from litestar.response import Stream
 
 from appliance.access.models import Actor
 from appliance.attachments.commands import Arrived, add_file
+from appliance.attachments.keeping import remove_unnamed
 from appliance.attachments.models import Attachment
-from appliance.attachments.queries import File, file_named, files_of, is_named, own_revision
+from appliance.attachments.queries import File, file_named, files_of, own_revision
 from appliance.attachments.receiving import Incoming
 from appliance.attachments.rules import FILE_BYTES_MAX, kept_name, kind_of
 from appliance.clock import Clock
@@ -48,8 +49,8 @@ async def take_file(
         try:
             submission_id = await writer.write(add_file, *about, now_ms=now_ms)
         except DarasaError:  # refused, so not committed; a cancelled request may well be
-            if is_new and not is_named(readers.here, arrived.sha256):
-                incoming.place.unlink(missing_ok=True)
+            if is_new:
+                await writer.write(remove_unnamed, settings.blobs, [arrived.sha256])
             raise
         await asyncio.to_thread(incoming.keep)
     return submission_id

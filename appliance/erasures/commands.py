@@ -4,14 +4,17 @@ The agent asks for it when the district's list has grown; the box asks itself, b
 serves, when a backup has brought somebody back. A few rows in each transaction, so that a
 lesson does not notice, and safe to cut off and begin again: the person's own row goes last.
 
+A file goes before the row that names it, so that its row is there while it is.
 Nothing of it is captured: what the district has of this person it purges by the same list.
 """
 
+from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
 
+from appliance.attachments.keeping import remove_files
 from appliance.database.transaction import Transaction
 
 OWNS: Final[frozenset[str]] = frozenset()  # whatever it deletes belongs to another feature
@@ -58,6 +61,8 @@ UNEXCEPT: Final[LiteralString] = "DELETE FROM sync_exception WHERE tbl = ?1 AND 
 REMOVE_LOSERS: Final[LiteralString] = "DELETE FROM sync_conflict WHERE tbl = ?1 AND pk = ?2"
 REMOVE_LOOKS: Final[LiteralString] = "DELETE FROM conflict_look WHERE tbl = ?1 AND pk = ?2"
 
+FORGET_FILE: Final[LiteralString] = "DELETE FROM sync_blob WHERE sha256 = ?1"
+
 # An image (msgpack, column to value) says whom it is about. A parked row is of a table
 # nobody here knows; naming this person is enough.
 REMOVE_IMAGES: Final[LiteralString] = "DELETE FROM sync_conflict WHERE instr(image, ?1) > 0"
@@ -95,6 +100,7 @@ END_APPLYING: Final[LiteralString] = "UPDATE sync_identity SET applying = 0"
 
 PERSON: Final = 2
 ENROLMENT: Final = 12
+ATTACHMENT: Final = 26
 SUBJECT: Final = b"\xa9person_id\xc4\x10"  # as msgpack begins it; 16 bytes of id follow
 
 
@@ -104,21 +110,24 @@ class Key(Struct, frozen=True):
     id: bytes
 
 
-def forget_some(tx: Transaction, person_id: UUID, *, now_ms: int) -> int:
+def forget_some(tx: Transaction, person_id: UUID, *, files: Path, now_ms: int) -> int:
     """Remove the next few rows about a person; return how many, 0 when nothing is left."""
     tx.run(BEGIN_APPLYING)
-    removed = _remove_rows(tx, person_id) or _remove_person(tx, person_id, now_ms=now_ms)
+    removed = _remove_rows(tx, person_id, files) or _remove_person(tx, person_id, now_ms=now_ms)
     tx.run(END_APPLYING)
     return removed
 
 
-def _remove_rows(tx: Transaction, person_id: UUID) -> int:
+def _remove_rows(tx: Transaction, person_id: UUID, files: Path) -> int:
     for number in sorted(FIND, reverse=True):  # the registry has parents before children
         found = tx.rows(Key, FIND[number], (person_id, ROWS_AT_ONCE))
         if not found:
             continue
         if number == ENROLMENT:
             tx.run(REMOVE_PROGRESS, (person_id,))
+        if number == ATTACHMENT:
+            gone = remove_files(tx, files, [key.id for key in found])
+            tx.run_many(FORGET_FILE, ((content,) for content in gone))
         for key in found:
             _remove_log(tx, number, key.id)
             tx.run(REMOVE[number], (key.id,))

@@ -211,6 +211,7 @@ def _carrying(settings: Settings, folder: Path) -> Iterator[tuple[stick.Tools, S
             key=read_node_key(settings.keys),
             is_alone=is_ours,
             erased_people=settings.erased_people,
+            files=settings.blobs,
             say=partial(print, flush=True),
         )
         try:

@@ -25,7 +25,7 @@ from appliance.errors import Busy, DarasaError, StorageFull
 from appliance.ids import uuid7
 from appliance.settings import Settings
 from sync.agent import blobs, boards, downstream, enrolment, retention, store, verifying
-from sync.agent.budget import Leave, bounds_of
+from sync.agent.budget import Leave, bounds_here
 from sync.agent.comparing import Comparison
 from sync.agent.erasing import erase_people
 from sync.agent.faults import (
@@ -93,7 +93,9 @@ class Agent:
             epoch=lambda: uuid7(seams.clock()), nonce=lambda: secrets.token_bytes(NONCE_BYTES)
         )
         clock = HubClock(settings.clock_file, seams.clock, seams.quality)
-        self._line: Final = Line(self._db, bounds_of(settings), clock, seams.transport)
+        self._line: Final = Line(
+            self._db, lambda: bounds_here(settings, self._db), clock, seams.transport
+        )
         self._is_cut = False
 
     def close(self) -> None:
@@ -198,6 +200,8 @@ class Agent:
         try:
             with self._line.bulk():
                 rows = await self._fetch_down(session, link)
+                if session.is_complete:
+                    blobs.drop_orphans(self._db, self._settings.blobs)
                 await self._erase(session, link)
                 await self._compare(session, link)
                 await self._move_files(link)
@@ -226,13 +230,10 @@ class Agent:
     async def _forget(self, me: Identity) -> int:
         """Forget whom the list names, also without a link: it may have come on a stick."""
         listed, now_ms = self._settings.erased_people, self._seams.clock()
-        files = blobs.named_files(self._db)
         steps = 0
-        for _ in erase_people(self._db, me, listed, now_ms=now_ms):
+        for _ in erase_people(self._db, me, listed, files=self._settings.blobs, now_ms=now_ms):
             steps += 1
             await asyncio.sleep(0)
-        if steps:
-            blobs.drop_unnamed(self._db, self._settings.blobs, files)
         return steps
 
     async def _move_files(self, link: Link) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from appliance.database.agent import AgentDatabase
 from appliance.ids import uuid7
 from sync.agent import retention, store
+from sync.agent.blobs import drop_orphans
 from sync.agent.downstream import Downstream, FetchPage
 from sync.agent.erasing import erase_people
 from sync.agent.recovery import apply_page, begin_epoch
@@ -63,10 +64,16 @@ def import_stick(tools: Tools, stick: Stick, *, now_ms: int) -> list[Returned]:
             content = stick.read(top / folder / name, bytes_max=ANSWER_BYTES_MAX)
             found.append(_import_one(tools, name, content, now_ms=now_ms))
     if tools.is_alone:
-        for _ in erase_people(tools.db, joined(tools.db), tools.erased_people, now_ms=now_ms):
-            pass  # step by step, so that a teacher's write waits for none of them
+        forget_people(tools, now_ms=now_ms)
     retention.trim(tools.db, now_ms=now_ms)
     return found
+
+
+def forget_people(tools: Tools, *, now_ms: int) -> None:
+    """Step by step, so that a teacher's write waits for none of them."""
+    me, listed = joined(tools.db), tools.erased_people
+    for _ in erase_people(tools.db, me, listed, files=tools.files, now_ms=now_ms):
+        pass
 
 
 def _import_one(tools: Tools, name: str, content: bytes | None, *, now_ms: int) -> Returned:
@@ -123,9 +130,17 @@ def _take(tools: Tools, name: str, answer: Answer, receipt: Receipt, *, now_ms: 
     if tools.is_alone:
         words += _take_pages(tools, answer, now_ms=now_ms)
         words += _take_feed(tools, answer, now_ms=now_ms)
+        if is_complete(joined(tools.db), answer):
+            drop_orphans(tools.db, tools.files)
     elif answer.pages or answer.feed:
         words.append(BUSY)
     return Returned(name, is_news=True, words="; ".join(words))
+
+
+def is_complete(me: Identity, answer: Answer) -> bool:
+    """Whether the box has everything that its school wrote, here or elsewhere."""
+    is_owed = answer.hello.pull and (not answer.pages or answer.pages[-1].more)
+    return not (me.recovery_due or me.remark_tbl is not None or is_owed)
 
 
 def _fork_in(db: AgentDatabase, me: Identity, answer: Answer) -> Fork | None:

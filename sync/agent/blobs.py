@@ -17,6 +17,7 @@ from typing import Final, LiteralString
 
 from msgspec import Struct
 
+from appliance.attachments.keeping import contents_in, remove_unnamed
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import WriteFailed
 from appliance.database.reader import Reader
@@ -61,10 +62,8 @@ VALUES (?1, ?2, ?3)
        whole_at_ms = excluded.whole_at_ms
 """
 
-DROP_UNNAMED: Final[LiteralString] = """
-DELETE FROM sync_blob
- WHERE NOT EXISTS (SELECT 1 FROM attachment AS a WHERE a.sha256 = sync_blob.sha256)
-"""
+
+FORGET_WHOLE: Final[LiteralString] = "DELETE FROM sync_blob WHERE sha256 = ?1"
 
 
 class Named(Struct, frozen=True):
@@ -183,16 +182,22 @@ def named_files(db: Reader) -> list[Named]:
     return db.rows(Named, NAMED)
 
 
-def drop_unnamed(db: AgentDatabase, folder: Path, before: list[Named]) -> int:
-    """Remove those files of `before` that no row names any more; return how many.
+def orphans(db: Reader, folder: Path) -> list[bytes]:
+    """What lies in the folder and no row names."""
+    named = {each.sha256 for each in named_files(db)}
+    return sorted(contents_in(folder) - named)
 
-    Not simply what lies there unnamed: a file is on the card before its row is.
+
+def drop_orphans(db: AgentDatabase, folder: Path) -> int:
+    """Take away what a power cut has left; return how many files.
+
+    Only for a box that has everything its school wrote: before that, a row may come back that
+    names the file, and nobody else has its content.
     """
-    kept = {each.sha256 for each in named_files(db)}
-    gone = [each for each in before if each.sha256 not in kept]
-    for each in gone:
-        (folder / each.name).unlink(missing_ok=True)
-        (folder / f"{each.name}.part").unlink(missing_ok=True)
+    found = orphans(db, folder)[:AT_ONCE_MAX]
+    if not found:
+        return 0
     with db.changing() as tx:
-        tx.run(DROP_UNNAMED)
+        gone = remove_unnamed(tx, folder, found)
+        tx.run_many(FORGET_WHOLE, ((content,) for content in gone))
     return len(gone)

@@ -1,10 +1,11 @@
 """People the district has asked this school to forget.
 
 Looked at in every conversation, after the school's work was sent and the list was fetched.
-Rows go first, then what was sealed and has arrived; when no deleted byte is left in the
-files, the box says so. Whatever is still on its way to the district is waited for, and an
-older backup that brings somebody back begins it again. Nothing here is remembered between
-two conversations: the list and the answers are in the database.
+Files and rows go first, then what was sealed and has arrived; when no deleted byte is left in
+the database, and no file beside it that nobody names, the box says so. Whatever is still on its
+way to the district is waited for, and an older backup that brings somebody back begins it again.
+Nothing here is remembered between two conversations: the list and the answers are in the
+database.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from msgspec import Struct
 from appliance.database.agent import AgentDatabase
 from appliance.erasures.commands import forget_some
 from appliance.erasures.listing import add_to_list
+from sync.agent.blobs import orphans
 from sync.agent.store import Identity, streams
 from sync.protocol import LANES
 from sync.registry import TABLES
@@ -64,7 +66,9 @@ VALUES (?1, ?2, ?3, ?4, ?5)
 """
 
 
-def erase_people(db: AgentDatabase, me: Identity, listed: Path, *, now_ms: int) -> Iterator[int]:
+def erase_people(
+    db: AgentDatabase, me: Identity, listed: Path, *, files: Path, now_ms: int
+) -> Iterator[int]:
     """Forget whoever is to be forgotten; each step is one short transaction."""
     people = to_forget(db, me)
     if not people:
@@ -73,13 +77,13 @@ def erase_people(db: AgentDatabase, me: Identity, listed: Path, *, now_ms: int) 
     with db.overwriting():
         for person_id in people:
             add_to_list(listed, person_id)
-            for rows in _forget(db, person_id, now_ms):
+            for rows in _forget(db, person_id, files, now_ms):
                 removed[person_id] += rows
                 yield rows
         if me.recovery_due or me.remark_tbl is not None:
             return  # sealed once more first
         yield from _drop_payloads(db, me)
-    if not are_traces_sealed(db) and db.scrub():
+    if not are_traces_sealed(db) and not orphans(db, files) and db.scrub():
         yield _answer(db, me, removed, now_ms=now_ms)
 
 
@@ -117,10 +121,10 @@ def answer_id(me: Identity, person_id: UUID) -> UUID:
     return UUID(bytes=named[:16], version=5)
 
 
-def _forget(db: AgentDatabase, person_id: UUID, now_ms: int) -> Iterator[int]:
+def _forget(db: AgentDatabase, person_id: UUID, files: Path, now_ms: int) -> Iterator[int]:
     while True:
         with db.changing() as tx:
-            rows = forget_some(tx, person_id, now_ms=now_ms)
+            rows = forget_some(tx, person_id, files=files, now_ms=now_ms)
         if not rows:
             return
         yield rows

@@ -84,6 +84,7 @@ class Tools(Struct, frozen=True):
     key: SigningKey
     is_alone: bool
     erased_people: Path  # the list of whom to forget
+    files: Path  # of hand-ins
     say: Say
 
 

@@ -39,6 +39,7 @@ from sync.hub.accounts.models import Visitor
 from sync.hub.aside import pages as aside_pages
 from sync.hub.aside import routes as aside_routes
 from sync.hub.blobs import routes as blobs_routes
+from sync.hub.blobs.tidying import tidy_daily
 from sync.hub.boxes import pages as boxes_pages
 from sync.hub.boxes import routes as boxes_routes
 from sync.hub.database import scoped
@@ -134,11 +135,12 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         app.state.challenges = Challenges(hub.key)
         app.state.hub = hub
         await turn_months(hub)
-        turning = asyncio.create_task(turn_daily(hub))
+        daily = [asyncio.create_task(turn_daily(hub)), asyncio.create_task(tidy_daily(hub))]
         try:
             yield
         finally:
-            turning.cancel()
+            for each in daily:
+                each.cancel()
 
 
 def hub_templates() -> TemplateConfig[JinjaTemplateEngine]:

@@ -3,12 +3,13 @@
 import shutil
 import time
 from contextlib import closing
+from pathlib import Path
 from uuid import UUID
 
 import apsw
 import pytest
 
-from appliance.__main__ import _forget_again
+from appliance.__main__ import _tidy_up
 from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.integrity import foreign_key_check
@@ -19,6 +20,7 @@ from sync.protocol import encode
 from sync.registry import TABLE_NUMBERED, TABLES
 from tests.cast import NOW_MS, new_id
 
+FILES = Path("no-files-here")
 WORDS = "In my village the well is dry, wrote Amina Otieno."
 ROWS_OF = "SELECT count(*) FROM {table} WHERE {column} = ?1"
 PERSONAL = """
@@ -108,7 +110,7 @@ def test_every_table_about_people_is_reached():
 def test_nothing_of_a_pupil_is_left_and_everything_of_the_others(db, school, work):
     before = {t: db.value(f"SELECT count(*) FROM {t}") for t in ("grade", "submission", "person")}
     assert {"submission_draft", "credential", "session", "attachment"} <= traces(db, school.amina)
-    assert forget(db, school.amina, now_ms=NOW_MS) > 5
+    assert forget(db, school.amina, files=FILES, now_ms=NOW_MS) > 5
     assert traces(db, school.amina) == set()
     assert {"grade", "attachment", "submission_revision"} <= traces(db, school.jose)
     after = {name: db.value(f"SELECT count(*) FROM {name}") for name in before}
@@ -117,7 +119,7 @@ def test_nothing_of_a_pupil_is_left_and_everything_of_the_others(db, school, wor
 
 
 def test_the_log_forgets_too_but_keeps_what_is_about_others(db, school, work):
-    forget(db, school.amina, now_ms=NOW_MS)
+    forget(db, school.amina, files=FILES, now_ms=NOW_MS)
     assert db.value("SELECT count(*) FROM sync_conflict") == 1
     assert db.value("SELECT count(*) FROM sync_parked") == 0
     assert db.value("SELECT count(*) FROM sync_custody") == 0
@@ -127,13 +129,13 @@ def test_the_log_forgets_too_but_keeps_what_is_about_others(db, school, work):
 
 
 def test_a_teacher_s_marks_stay_with_the_pupils_and_name_nobody(db, school, work):
-    forget(db, school.mr_otieno, now_ms=NOW_MS)
+    forget(db, school.mr_otieno, files=FILES, now_ms=NOW_MS)
     assert db.value("SELECT count(*) FROM grade WHERE by_person_id = ?1", (school.mr_otieno,)) == 2
     sql = "SELECT display_name, state FROM person WHERE id = ?1"
     assert db.tuples(sql, (school.mr_otieno,)) == [("-", "erased")]
     assert traces(db, school.mr_otieno) == {"person"}
     assert not foreign_key_check(db)
-    assert forget(db, school.mr_otieno, now_ms=NOW_MS) == 0
+    assert forget(db, school.mr_otieno, files=FILES, now_ms=NOW_MS) == 0
 
 
 def test_the_bytes_are_gone_from_the_file_and_the_log(database, db, school, work):
@@ -145,7 +147,7 @@ def test_the_bytes_are_gone_from_the_file_and_the_log(database, db, school, work
             ).fetchall()
     own = WORDS + f" {school.amina}"
     assert any(own.encode() in content for content in files(database))
-    forget(db, school.amina, now_ms=NOW_MS)
+    forget(db, school.amina, files=FILES, now_ms=NOW_MS)
     assert db.scrub()
     kept = b"".join(files(database))
     assert own.encode() not in kept
@@ -163,7 +165,7 @@ def files(database):
 def test_a_reader_in_the_log_puts_the_scrubbing_off(database, db, school, work):
     with closing(AgentDatabase(database)) as reader, reader.snapshot():
         reader.value("SELECT count(*) FROM person")
-        forget(db, school.amina, now_ms=NOW_MS)
+        forget(db, school.amina, files=FILES, now_ms=NOW_MS)
         assert not db.scrub()
     assert db.scrub()
 
@@ -177,7 +179,7 @@ def test_a_long_life_is_forgotten_a_few_rows_at_a_time(db, school):
         while True:
             with db.changing() as tx:
                 began = time.thread_time()
-                removed = forget_some(tx, school.amina, now_ms=NOW_MS)
+                removed = forget_some(tx, school.amina, files=FILES, now_ms=NOW_MS)
                 took_ms.append((time.thread_time() - began) * 1_000)
             assert removed <= ROWS_AT_ONCE
             if not removed:
@@ -191,7 +193,7 @@ def test_cut_off_anywhere_it_is_finished_later(database, school, work, db):
     step = 0
     while True:
         with db.changing() as tx:
-            if not forget_some(tx, school.amina, now_ms=NOW_MS):
+            if not forget_some(tx, school.amina, files=FILES, now_ms=NOW_MS):
                 break
         step += 1
         copy = database.with_name(f"cut-{step}.db")
@@ -205,7 +207,7 @@ def test_cut_off_anywhere_it_is_finished_later(database, school, work, db):
             assert count(again, "person", "id", school.amina) == 1 or not traces(
                 again, school.amina
             )
-            forget(again, school.amina, now_ms=NOW_MS)
+            forget(again, school.amina, files=FILES, now_ms=NOW_MS)
             assert traces(again, school.amina) == set()
     assert step > 5
 
@@ -238,10 +240,10 @@ def test_whom_a_backup_brings_back_is_forgotten_again(database, school, work, db
     shutil.copy(database, backup)
     listed = tmp_path / "erased-people"
     add_to_list(listed, school.amina)
-    assert forget_listed(database, listed, now_ms=NOW_MS) == 1
-    assert forget_listed(database, listed, now_ms=NOW_MS) == 0
+    assert forget_listed(database, listed, files=FILES, now_ms=NOW_MS) == 1
+    assert forget_listed(database, listed, files=FILES, now_ms=NOW_MS) == 0
     shutil.copy(backup, database)
-    assert forget_listed(database, listed, now_ms=NOW_MS) == 1
+    assert forget_listed(database, listed, files=FILES, now_ms=NOW_MS) == 1
     with closing(AgentDatabase(database)) as again:
         assert traces(again, school.amina) == set()
         assert traces(again, school.jose)
@@ -251,6 +253,6 @@ def test_the_box_forgets_before_it_serves(database, school, work, db):
     db.close()
     settings = Settings(data_dir=database.parent)
     add_to_list(settings.erased_people, school.amina)
-    _forget_again(settings)
+    _tidy_up(settings)
     with closing(AgentDatabase(database)) as again:
         assert traces(again, school.amina) == set()

@@ -10,11 +10,12 @@ import pytest
 from appliance.attachments.queries import files_of
 from appliance.submissions.commands import hand_in
 from appliance.submissions.models import HandIn, Stamp
-from sync.agent.blobs import Blobs, drop_unnamed, named_files
+from sync.agent.blobs import Blobs, drop_orphans
 from sync.agent.line import QUIET_S
 from sync.agent.link import Link, Pass, open_client
 from sync.agent.status import status
 from sync.agent.store import identity
+from sync.hub.blobs.tidying import UNKNOWN_MS, tidy_files
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobState, decode, encode
 from tests.cast import NOW_MS, new_id
 from tests.hub.cast import facts, rows, values
@@ -55,6 +56,11 @@ def mended(box, inner):
     box.transport = inner
     box.close()
     box.open()
+
+
+@pytest.fixture
+async def see(as_role):
+    return await as_role("postgres")
 
 
 @pytest.fixture
@@ -142,14 +148,49 @@ async def test_files_wait_while_rows_do(box, photo, as_role):
 
 async def test_a_file_that_nobody_names_any_more_goes(box, photo):
     _, path = photo
-    before = named_files(box.db)
-    assert drop_unnamed(box.db, box.settings.blobs, before) == 0
+    assert drop_orphans(box.db, box.settings.blobs) == 0
     with box.db.changing() as tx:
         tx.run("UPDATE sync_identity SET applying = 1")
         tx.run("DELETE FROM attachment")
         tx.run("UPDATE sync_identity SET applying = 0")
-    assert drop_unnamed(box.db, box.settings.blobs, before) == 1
+    assert drop_orphans(box.db, box.settings.blobs) == 1
     assert not path.exists()
+
+
+@pytest.fixture
+def backup(box):
+    return box.image()
+
+
+async def test_a_file_outlives_a_restored_backup_until_its_row_is_back(box, backup, photo):
+    """Its row had gone to the district, its content had not: it is on this card alone."""
+    submission_id, path = photo
+    inner = cut_after(box, 0)
+    await box.agent.one_try()
+    mended(box, inner)
+    box.put_image(backup)
+
+    class Unreached(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path.endswith("/pull"):
+                raise httpx.ConnectError("cut")
+            return await inner.handle_async_request(request)
+
+    mended(box, Unreached())
+    await box.agent.one_try()
+    assert path.exists()
+    mended(box, inner)
+    await box.agent.one_try()
+    assert path.exists()
+    assert level(box, submission_id) == "district"
+
+
+async def test_what_a_cut_has_left_goes_in_a_quiet_conversation(box, photo):
+    _, path = photo
+    left = path.with_name(hashlib.sha256(b"cut off").hexdigest())
+    left.write_bytes(b"cut off")
+    await box.agent.one_try()
+    assert (path.exists(), left.exists()) == (True, False)
 
 
 # What a box may say to the hub, by hand.
@@ -238,3 +279,60 @@ async def test_a_person_who_is_forgotten_takes_the_files_along(school, district,
     assert answer.is_success, answer.text
     assert path.exists()
     assert not path.with_name(photo.hex()).exists()
+
+
+# What a cut leaves at the hub.
+
+
+def kept(settings, school):
+    folder = settings.data / "blobs" / str(school.school_id)
+    return {path.name for path in folder.glob("*")}
+
+
+async def test_a_file_that_was_written_and_not_counted_is_counted_later(
+    school, settings, app, see, watch
+):
+    """The power went between the disk and the COMMIT; or the database was put back."""
+    await say(school, chunk(school.digest, b"0123456789"))
+    await see.execute("DELETE FROM sync_blob")
+    assert await tidy_files(app.state.hub) == 1
+    assert await tidy_files(app.state.hub) == 0
+    assert (await say(school, chunk(school.digest))).is_whole
+
+
+async def test_a_half_written_file_that_nobody_counted_waits_for_its_box(
+    school, settings, app, see
+):
+    await say(school, chunk(school.digest, b"01234"))
+    await see.execute("DELETE FROM sync_blob")
+    assert await tidy_files(app.state.hub) == 0
+    assert (await say(school, chunk(school.digest))).have_bytes == 0
+    assert (await say(school, chunk(school.digest, b"0123456789"))).is_whole
+
+
+async def test_a_file_that_no_work_names_goes(school, settings, app, see, watch):
+    """Counted: at once, somebody was erased while it came. Not counted: after a month."""
+    await say(school, chunk(school.digest, b"0123456789"))
+    await see.execute("ALTER TABLE attachment DISABLE TRIGGER USER")
+    await see.execute("DELETE FROM attachment")
+    assert await tidy_files(app.state.hub) == 1
+    assert kept(settings, school) == set()
+    path = settings.data / "blobs" / str(school.school_id) / school.digest.hex()
+    path.write_bytes(b"0123456789")
+    os.utime(path, (NOW_MS / 1_000, NOW_MS / 1_000))
+    (path.parent.parent / "not-a-school-at-all-x").mkdir()
+    assert await tidy_files(app.state.hub) == 0
+    watch.now_ms = NOW_MS + UNKNOWN_MS + 1_000
+    assert await tidy_files(app.state.hub) == 1
+    assert kept(settings, school) == set()
+
+
+async def test_a_file_the_folder_has_lost_is_taken_in_again(school, settings):
+    """The folder is backed up apart from the database."""
+    await say(school, chunk(school.digest, b"0123456789"))
+    (settings.data / "blobs" / str(school.school_id) / school.digest.hex()).unlink()
+    path = f"/sync/v1/blobs/{school.digest.hex()}?offset=0"
+    assert (await school.client.get(path, headers=school.headers)).status_code == 404
+    assert (await say(school, chunk(school.digest))).have_bytes == 0
+    assert (await say(school, chunk(school.digest, b"0123456789"))).is_whole
+    assert (await school.client.get(path, headers=school.headers)).status_code == 200

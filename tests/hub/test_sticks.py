@@ -37,7 +37,8 @@ class Carrier(RealBox):
 
     def tools(self, *, is_alone=True):
         listed = self.settings.erased_people
-        return stick.Tools(self.db, self.key, is_alone, listed, lambda _words: None)
+        files = self.settings.blobs
+        return stick.Tools(self.db, self.key, is_alone, listed, files, lambda _words: None)
 
     def export(self, folder, **how):
         now_ms = self.watch()

@@ -40,8 +40,12 @@ def listed(tmp_path):
     return tmp_path / "erased-people"
 
 
+def files_of(listed):
+    return listed.parent / "blobs"
+
+
 def run(db, listed):
-    return sum(erase_people(db, identity(db), listed, now_ms=NOW_MS))
+    return sum(erase_people(db, identity(db), listed, files=files_of(listed), now_ms=NOW_MS))
 
 
 def stand(db, lane, cur_n, applied_n):
@@ -106,7 +110,7 @@ def test_while_somebody_reads_an_older_state_nothing_is_said(database, db, liste
 
 def test_cut_off_at_any_step_it_goes_on_and_answers_once(db, listed, school):
     for steps in range(1, 4):
-        running = erase_people(db, identity(db), listed, now_ms=NOW_MS)
+        running = erase_people(db, identity(db), listed, files=files_of(listed), now_ms=NOW_MS)
         for _ in range(steps):
             next(running, None)
         running.close()

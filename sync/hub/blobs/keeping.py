@@ -8,12 +8,14 @@ whether another school has the same file.
 import asyncio
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
 
+from appliance.durable import sync_path
 from appliance.errors import Invalid
 from sync.hub.database import Link, row, scoped
 from sync.hub.faults import BlobUnknown
@@ -78,6 +80,8 @@ async def take_chunk(hub: Hub, claim: NodeClaim, chunk: BlobChunk) -> BlobState:
         await node_of(link, claim)
         held = await _open(link, claim.school_id, chunk.sha256)
         path = folder_of(hub, claim.school_id) / chunk.sha256.hex()
+        if held.is_whole and not path.exists():  # a folder put back older than its database
+            held = Held(held.size_bytes, 0, is_whole=False)
         if chunk.data and chunk.offset == held.have_bytes and not held.is_whole:
             held = await _append(link, claim.school_id, path, held, chunk, now_ms=hub.clock())
         return BlobState(
@@ -117,6 +121,7 @@ async def _append(
 def write_piece(path: Path, offset: int, data: bytes) -> None:
     """Put bytes at their place, on disk when this returns."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         os.ftruncate(descriptor, offset)
@@ -124,12 +129,18 @@ def write_piece(path: Path, offset: int, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    if is_new:
+        sync_path(path.parent)
+        sync_path(path.parent.parent)
 
 
 def is_content(path: Path, sha256: bytes) -> bool:
-    """Say whether a file is what its name says."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest() == sha256
+    """Say whether a file is there and what its name says."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest() == sha256
+    except FileNotFoundError:
+        return False
 
 
 async def read_part(hub: Hub, claim: NodeClaim, sha256: bytes, offset: int) -> BlobPart:
@@ -140,7 +151,10 @@ async def read_part(hub: Hub, claim: NodeClaim, sha256: bytes, offset: int) -> B
     if held is None or not held.is_whole or offset > held.size_bytes:
         raise BlobUnknown(f"the district does not have the file {sha256.hex()[:12]}")
     path = folder_of(hub, claim.school_id) / sha256.hex()
-    data = await asyncio.to_thread(_read_at, path, offset)
+    try:
+        data = await asyncio.to_thread(_read_at, path, offset)
+    except FileNotFoundError as error:
+        raise BlobUnknown(f"the district has lost the file {sha256.hex()[:12]}") from error
     return BlobPart(
         size_bytes=held.size_bytes,
         offset=offset,
@@ -158,6 +172,13 @@ def _read_at(path: Path, offset: int) -> bytes:
 async def forget_unnamed(hub: Hub, link: Link, school_id: UUID) -> int:
     """Remove files that no work names any more, after somebody was erased; return how many."""
     gone = [found["sha256"] for found in await link.fetch(FORGET)]
-    for sha256 in gone:
-        (folder_of(hub, school_id) / sha256.hex()).unlink(missing_ok=True)
+    await asyncio.to_thread(remove, folder_of(hub, school_id), [each.hex() for each in gone])
     return len(gone)
+
+
+def remove(folder: Path, names: Sequence[str]) -> None:
+    """Take files away for good: before the rows that named them are gone."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    if names and folder.is_dir():
+        sync_path(folder)

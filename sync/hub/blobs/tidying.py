@@ -1,0 +1,101 @@
+"""What a cut has left in the folder of files: told again by the database, once a day.
+
+A piece is on the disk before it is counted, and a database may be of yesterday while the folder
+is of today. A file that a row names and nobody counted is hashed and counted; one that no work
+names goes: at once where somebody was erased, after a month where only nobody knows it, because
+a hub that was rolled back hears of its rows again when the boxes speak.
+"""
+
+import asyncio
+import logging
+import re
+from pathlib import Path
+from typing import Final, LiteralString
+from uuid import UUID
+
+from sync.hub.blobs.keeping import (
+    MOVE_BLOB,
+    NAMED,
+    OPEN_BLOB,
+    folder_of,
+    forget_unnamed,
+    is_content,
+    remove,
+)
+from sync.hub.database import scoped
+from sync.hub.running import Hub
+
+logger = logging.getLogger(__name__)
+
+EVERY_S: Final = 86_400
+UNKNOWN_MS: Final = 30 * 86_400_000
+LOOKED_AT_MAX: Final = 200  # of one school in one run; 2 GB to hash at most
+NAME: Final = re.compile(r"[0-9a-f]{64}")
+
+COUNTED: Final[LiteralString] = """
+SELECT b.sha256
+  FROM sync_blob AS b
+ WHERE b.school_id = $1
+"""
+
+
+async def tidy_files(hub: Hub) -> int:
+    """Look through every school's folder; return how many files were counted or removed."""
+    done = 0
+    for school_id in schools_in(hub.settings.data / "blobs"):
+        async with scoped(hub.pools.ingest, school_id=school_id) as link:
+            done += await forget_unnamed(hub, link, school_id)
+            counted = {found["sha256"] for found in await link.fetch(COUNTED, school_id)}
+        there = await asyncio.to_thread(contents_in, folder_of(hub, school_id))
+        for sha256 in sorted(there - counted)[:LOOKED_AT_MAX]:
+            done += await _tidy_one(hub, school_id, sha256)
+    if done:
+        logger.info("files tidied count=%d", done)
+    return done
+
+
+async def tidy_daily(hub: Hub) -> None:
+    """For as long as the hub serves; the first time is when it starts."""
+    while True:
+        await tidy_files(hub)
+        await asyncio.sleep(EVERY_S)
+
+
+def schools_in(folder: Path) -> list[UUID]:
+    """Whose files lie there."""
+    found = []
+    for path in sorted(folder.glob("*-*-*-*-*")):
+        try:
+            found.append(UUID(path.name))
+        except ValueError:
+            continue
+    return found
+
+
+async def _tidy_one(hub: Hub, school_id: UUID, sha256: bytes) -> bool:
+    """Count a file, or remove it; hashed outside of any transaction."""
+    folder = folder_of(hub, school_id)
+    is_whole = await asyncio.to_thread(is_content, folder / sha256.hex(), sha256)
+    async with scoped(hub.pools.ingest, school_id=school_id) as link:
+        size_bytes = await link.fetchval(NAMED, school_id, sha256)
+        if size_bytes is None:
+            return await asyncio.to_thread(_remove_old, folder, sha256.hex(), hub.clock())
+        if is_whole:
+            await link.execute(OPEN_BLOB, school_id, sha256, size_bytes)
+            await link.execute(MOVE_BLOB, school_id, sha256, size_bytes, hub.clock())
+        return is_whole
+
+
+def _remove_old(folder: Path, name: str, now_ms: int) -> bool:
+    try:
+        is_old = (folder / name).stat().st_mtime * 1_000 < now_ms - UNKNOWN_MS
+    except FileNotFoundError:  # another process of this hub was first
+        return False
+    if is_old:
+        remove(folder, [name])
+    return is_old
+
+
+def contents_in(folder: Path) -> set[bytes]:
+    """The hash of every file that lies there, whole or not."""
+    return {bytes.fromhex(path.name) for path in folder.glob("*") if NAME.fullmatch(path.name)}
