@@ -27,7 +27,7 @@ class Announcement(Struct, frozen=True):
 
 
 class Setting(Struct, frozen=True):
-    """What the district has set, as it stands; this release acts on none."""
+    """What the district has set, as it stands."""
 
     key: str
     value: str

@@ -17,6 +17,7 @@ from appliance.ids import uuid7
 from appliance.orders.commands import propose
 from appliance.orders.models import WISH_LENGTH_MAX, NewProposal, ProposalKind
 from appliance.orders.queries import about_whom, from_district, proposals
+from appliance.orders.settable import LABELS
 
 
 class ProposalForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,7 +33,8 @@ class ProposalForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 async def orders_page(readers: NamedDependency[Readers], clock: NamedDependency[Clock]) -> Template:
     """Show what the district asked, what became of it, and what it has set."""
     found = await readers.read(from_district)
-    return Template("orders/templates/orders.html", context={"found": found, "now_ms": clock()})
+    context = {"found": found, "labels": LABELS, "now_ms": clock()}
+    return Template("orders/templates/orders.html", context=context)
 
 
 @get("/teach/proposals")

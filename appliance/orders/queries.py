@@ -213,8 +213,13 @@ def from_district(db: Reader) -> FromDistrict:
     """Return what the district asked, newest first, and what it has set."""
     return FromDistrict(
         orders=db.rows(OrderListed, ORDERS, (LISTED_MAX,)),
-        settings=db.rows(Setting, SETTINGS, (LISTED_MAX,)),
+        settings=settings_of_district(db),
     )
+
+
+def settings_of_district(db: Reader) -> list[Setting]:
+    """Return what counts for this school."""
+    return db.rows(Setting, SETTINGS, (LISTED_MAX,))
 
 
 def pins_needed(db: Reader, teacher_id: UUID) -> list[PinNeeded]:

@@ -18,6 +18,8 @@ from msgspec import Struct
 
 from appliance.database.agent import AgentDatabase
 from appliance.database.reader import Reader
+from appliance.orders.queries import settings_of_district
+from appliance.orders.settable import settings_with
 from appliance.settings import Settings
 
 DAY_S: Final = 86_400
@@ -101,8 +103,14 @@ class Now(Struct, frozen=True):
     monotonic_s: float
 
 
+def bounds_here(settings: Settings, db: Reader) -> Bounds:
+    """Read the keeper's bounds, and the district's where the keeper has none."""
+    given = ((each.key, each.value) for each in settings_of_district(db))
+    return bounds_of(settings_with(settings, given))
+
+
 def bounds_of(settings: Settings) -> Bounds:
-    """Read the keeper's bounds."""
+    """Read the bounds of a box."""
     return Bounds(
         settings.link_day_bytes_max,
         settings.link_month_bytes_max,
@@ -123,13 +131,20 @@ def read_hours(words: str) -> frozenset[int] | None:
 
 
 class Budget:
-    """Keeps the account. `now` is asked at each look, never remembered."""
+    """Keeps the account. `bounds` and `now` are asked at each look, never remembered."""
 
-    def __init__(self, db: AgentDatabase, bounds: Bounds, now: Callable[[], Now]) -> None:
+    def __init__(
+        self, db: AgentDatabase, bounds: Callable[[], Bounds], now: Callable[[], Now]
+    ) -> None:
         self._db: Final = db
         self._now: Final = now
         self._counted_s = now().monotonic_s
-        self.bounds: Final = bounds
+        self._bounds: Final = bounds
+
+    @property
+    def bounds(self) -> Bounds:
+        """What counts now."""
+        return self._bounds()
 
     def count(self, up_bytes: int, down_bytes: int) -> None:
         """Write down what crossed the link, and how long the agent has run since."""

@@ -51,7 +51,7 @@ class HubBusy(DarasaError):
 
 
 class BudgetSpent(DarasaError):
-    """The keeper's bound is reached; nothing more is said until the day is over."""
+    """The bound of this link is reached; nothing more is said until the day is over."""
 
     code = "link-budget-spent"
     status = 503

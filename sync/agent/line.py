@@ -36,7 +36,7 @@ class Line:
     def __init__(
         self,
         db: AgentDatabase,
-        bounds: Bounds,
+        bounds: Callable[[], Bounds],
         clock: HubClock,
         transport: httpx.AsyncBaseTransport | None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -50,8 +50,16 @@ class Line:
         self._needed = Leave.URGENT
         self.clock: Final = clock
         self.budget: Final = Budget(db, bounds, lambda: Now(clock.local(), monotonic()))
-        self.quiet_s: Final = METERED_QUIET_S if bounds.is_metered else QUIET_S
-        self.settle_s: Final = METERED_SETTLE_S if bounds.is_metered else SETTLE_S
+
+    @property
+    def quiet_s(self) -> float:
+        """How long to wait with nothing to send."""
+        return METERED_QUIET_S if self.budget.bounds.is_metered else QUIET_S
+
+    @property
+    def settle_s(self) -> float:
+        """How long to wait for more of what has just begun to be written."""
+        return METERED_SETTLE_S if self.budget.bounds.is_metered else SETTLE_S
 
     @property
     def leave(self) -> Leave:
@@ -66,7 +74,7 @@ class Line:
         leave = self.leave
         if leave is Leave.NOTHING:
             self.budget.count(0, 0)  # hours of running end a day, too
-            raise BudgetSpent("the keeper's bound is reached")
+            raise BudgetSpent("the bound is reached")
         return leave is Leave.ALL or self._has_urgent(me) or self._is_long_unused()
 
     def allow(self) -> None:
@@ -74,7 +82,7 @@ class Line:
         if self.budget.bounds.is_metered:
             self.count()
         if self.leave < self._needed:
-            raise BudgetSpent("the keeper's bound is reached")
+            raise BudgetSpent("the bound is reached")
 
     @contextmanager
     def bulk(self) -> Iterator[None]:

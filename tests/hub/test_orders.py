@@ -14,6 +14,7 @@ from tests.hub.cast import NOW_MS, rows, values
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
 PAGE = {"accept": "text/html"}
+DAY_BYTES = "link_day_bytes_max"
 DAY_MS = 24 * 60 * 60 * 1_000
 NAMES = ("Amina Otieno", "José Álvarez-Núñez", "نور الهدى", "Nguyễn Thị Ánh")
 HIDDEN_ID = re.compile(r'name="id" value="([^"]+)"')
@@ -124,18 +125,19 @@ async def test_what_was_withdrawn_stays_withdrawn(district):
 
 async def test_a_setting_has_one_value_in_a_scope(district, school):
     client = district.client
-    for value in (["mon"], ["fri"], ["fri"]):
-        await put(client, "/api/v1/settings", {"key": "report.days", "value": value})
-    form = {"key": "report.days", "value": "sun", "scope_id": str(school.school_id)}
+    for value in (1, 5_000_000, 5_000_000):
+        await put(client, "/api/v1/settings", {"key": DAY_BYTES, "value": value})
+    form = {"key": DAY_BYTES, "value": " 7000000 ", "scope_id": str(school.school_id)}
     assert (await client.post("/settings", data=form, headers=PAGE)).status_code == 303
     listed = await told(client, "/api/v1/settings")
-    assert sorted(one["value"] for one in listed) == ['"sun"', '["fri"]']
+    assert sorted(one["value"] for one in listed) == ["5000000", "7000000"]
     unset = next(one["id"] for one in listed if one["scope_name"] == "Lakeside")
     assert (await client.post(f"/settings/{unset}/withdraw", headers=PAGE)).status_code == 303
     assert len(await told(client, "/api/v1/settings")) == 1
-    wrong = await client.post("/settings", data=form | {"key": "Two Words"}, headers=PAGE)
-    assert (wrong.status_code, "beginning with a letter" in wrong.text) == (422, True)
-    stranger = {"scope_id": str(an_id()), "key": "a", "value": 1}
+    for wrong in ({"key": "port"}, {"value": "much"}, {"key": "link_hours", "value": "at night"}):
+        answer = await client.post("/settings", data=form | wrong, headers=PAGE)
+        assert (answer.status_code, "A whole number of bytes" in answer.text) == (422, True)
+    stranger = {"scope_id": str(an_id()), "key": DAY_BYTES, "value": 1}
     await put(client, "/api/v1/settings", stranger, 404)
 
 

@@ -181,11 +181,11 @@ def test_the_form_keeps_a_proposal_once_however_often_it_is_sent(as_, db):
 
 
 def test_the_keeper_reads_what_was_asked_and_what_is_set(as_, down, school):
-    down("setting", org_id=school.school_id, key="report.weekday", value='"fri"')
+    down("setting", org_id=school.school_id, key="link_hours", value='"fri"')
     order = {"org_id": school.school_id, "kind": "reset_pin", "payload": "{}"}
     down("command", **order, by_person_id=HUB, issued_at_ms=NOW_MS, expires_at_ms=NOW_MS + 1)
     page = as_("keeper").get("/box/orders", headers=PAGE).text
-    for words in ("report.weekday", "New PIN"):
+    for words in ("Hours open to everything", "New PIN"):
         assert words in page
     assert as_("keeper").get("/api/v1/box/orders").json()["settings"][0]["value"] == '"fri"'
     assert as_("mr_otieno").get("/api/v1/box/orders").status_code == 403

@@ -350,7 +350,7 @@ def test_what_the_district_asked_and_set_is_there_to_read(db, school, order, ans
         start=1,
     ):
         order(kind, payload, issued_at_ms=NOW_MS + after_ms)
-    district, key = new_id(), "report.weekday"
+    district, key = new_id(), "link_hours"
     down("setting", org_id=district, key=key, value='"mon"')
     down("setting", org_id=school.school_id, key=key, value='"fri"')
     found = from_district(db)

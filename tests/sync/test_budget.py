@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from appliance.errors import Invalid
 from appliance.settings import load_settings
@@ -13,13 +15,19 @@ from sync.agent.budget import (
     Budget,
     Leave,
     Now,
+    bounds_here,
     bounds_of,
     read_hours,
     within,
 )
+from tests.sync.web import claim
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CAP = 1_000_000
+SET = """
+INSERT INTO setting (id, org_id, key, value, version, updated_at_ms)
+VALUES (?1, ?1, ?2, ?3, 1, 0)
+"""
 
 
 class Time:
@@ -45,11 +53,11 @@ def time():
 
 @pytest.fixture
 def budget(db, time):
-    return Budget(db, Bounds(day_bytes=CAP, reserve=0.2), time)
+    return Budget(db, lambda: Bounds(day_bytes=CAP, reserve=0.2), time)
 
 
 def test_without_a_bound_everything_may_always_be_sent(db, time):
-    budget = Budget(db, Bounds(), time)
+    budget = Budget(db, Bounds, time)
     budget.count(10**12, 10**12)
     assert budget.leave() is Leave.ALL
 
@@ -72,7 +80,7 @@ def test_the_next_day_begins_at_local_midnight(budget, time):
 
 
 def test_a_month_is_any_thirty_one_days(db, time):
-    budget = Budget(db, Bounds(month_bytes=CAP), time)
+    budget = Budget(db, lambda: Bounds(month_bytes=CAP), time)
     budget.count(CAP, 0)
     time.go_on(days=30)
     assert budget.leave() is Leave.NOTHING
@@ -81,8 +89,8 @@ def test_a_month_is_any_thirty_one_days(db, time):
 
 
 def test_the_account_outlives_the_agent(db, time):
-    Budget(db, Bounds(day_bytes=CAP), time).count(CAP, 0)
-    assert Budget(db, Bounds(day_bytes=CAP), time).leave() is Leave.NOTHING
+    Budget(db, lambda: Bounds(day_bytes=CAP), time).count(CAP, 0)
+    assert Budget(db, lambda: Bounds(day_bytes=CAP), time).leave() is Leave.NOTHING
 
 
 def test_a_clock_nobody_vouches_for_opens_no_new_day(budget, time):
@@ -131,7 +139,7 @@ def test_however_a_clock_jumps_no_more_is_spent_than_the_days_that_passed_allow(
         astray = timedelta(days=0 if time.is_known else dice.randint(-18_000, 18_000))
         time.local = true + astray
         if budget is None or dice.random() < 0.2:
-            budget = Budget(db, Bounds(day_bytes=CAP), time)
+            budget = Budget(db, lambda: Bounds(day_bytes=CAP), time)
         is_open = budget.leave() is not Leave.NOTHING
         budget.count(CAP // 4 if is_open else 0, 0)
         spent += CAP // 4 if is_open else 0
@@ -172,8 +180,20 @@ def test_the_keepers_bounds_come_from_the_settings():
     assert within(bounds.hours, NOON.replace(hour=4))
 
 
+def test_the_district_sets_what_the_keeper_has_left_open(db, box, settings):
+    claim(box)
+    for number, (key, value) in enumerate(
+        (("link_day_bytes_max", "9000000"), ("link_hours", '"20-5"'), ("colour", '"green"'))
+    ):
+        box.execute(SET, (UUID(int=number), key, value))
+    bounds = bounds_here(settings, db)
+    assert (bounds.day_bytes, within(bounds.hours, NOON)) == (9_000_000, False)
+    kept = structs.replace(settings, link_day_bytes_max=1_000)
+    assert bounds_here(kept, db).day_bytes == 1_000
+
+
 def test_hours_that_nobody_can_tell_are_closed_but_only_to_what_can_wait(db, time):
-    budget = Budget(db, Bounds(hours=frozenset({12})), time)
+    budget = Budget(db, lambda: Bounds(hours=frozenset({12})), time)
     assert budget.leave() is Leave.ALL
     time.is_known = False
     assert budget.leave() is Leave.URGENT

@@ -137,7 +137,7 @@ def heard(settings):
 
 def new_line(db, settings, quality=lambda: clock.SINCE_BOOT, **bounds):
     its_clock = HubClock(settings.clock_file, clock.system_clock, quality)
-    return Line(db, Bounds(**bounds), its_clock, None)
+    return Line(db, lambda: Bounds(**bounds), its_clock, None)
 
 
 # What it costs.
@@ -391,15 +391,13 @@ async def test_a_new_way_out_wakes_whoever_was_cut_off(cut_agent, web, ways_out,
 
     web.trouble = fail
     await cut_agent.one_try()
-    stop = asyncio.Event()
-    waiting = asyncio.create_task(cut_agent._wait(stop, 900.0, cut_agent._db.data_version))
+    waiting = asyncio.create_task(cut_agent._wait(900.0, cut_agent._db.data_version))
     await asyncio.sleep(0)
     assert not waiting.done()
     ways_out.add("wwan0 0100A8C0")
     done, _ = await asyncio.wait([waiting], timeout=2.0)
     assert bool(done) is wakes
-    stop.set()
-    await waiting
+    waiting.cancel()
 
 
 @pytest.mark.parametrize(("quality", "arrives"), [(clock.UNKNOWN, True), (clock.CERTAIN, False)])

@@ -8,6 +8,7 @@ import msgspec
 
 from appliance.errors import NotFound
 from appliance.orders.payloads import person_of, write_payload
+from appliance.orders.settable import checked
 from sync.hub.database import Link
 from sync.hub.orders.faults import AlreadyAnswered, CommandTaken, NothingToName, Withdrawn
 from sync.hub.orders.models import NewAnnouncement, NewCommand, NewDecision, NewSetting
@@ -66,7 +67,7 @@ async def put_setting(pen: Pen, new: NewSetting) -> UUID:
         id=setting_id,
         org_id=pen.scope_id,
         key=new.key,
-        value=msgspec.json.encode(new.value, order="deterministic").decode(),
+        value=msgspec.json.encode(checked(new.key, new.value)).decode(),
         deleted_at_ms=None,
     )
     return setting_id

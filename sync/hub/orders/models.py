@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from appliance.orders.payloads import PAYLOADS, Instant, Kind, Name, Payload
+from appliance.orders.settable import Settable, checked
 
 BODY_LENGTH_MAX: Final = 10_000  # the schema's CHECK
 REASON_LENGTH_MAX: Final = 500  # the schema's CHECK
@@ -16,7 +17,6 @@ PUPILS_MAX: Final = 5_000  # a large secondary school twice over, as on the box
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 Body = Annotated[str, Meta(max_length=BODY_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 Reason = Annotated[str, Meta(max_length=REASON_LENGTH_MAX, pattern=r"^[^\x00]*$")]
-Key = Annotated[str, Meta(max_length=100, pattern=r"^[a-z][a-z0-9_.-]*$")]
 ClassName = Annotated[
     str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
 ]
@@ -51,8 +51,12 @@ class NewSetting(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A value for one school, or for all of them when `scope_id` is left out."""
 
     scope_id: UUID | None = None
-    key: Key
+    key: Settable
     value: Any
+
+    def __post_init__(self) -> None:
+        """Raises msgspec.ValidationError when no box would take the value."""
+        checked(self.key, self.value)
 
 
 class SettingListed(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from appliance.courses.folder import read_folder
 from appliance.courses.uploads import UPLOAD_BYTES_MAX, read_upload
 from appliance.errors import DarasaError, Invalid, TooLarge
 from appliance.ids import uuid7
+from appliance.orders.settable import LABELS
 from sync.hub.accounts.models import Visitor
 from sync.hub.database import scoped
 from sync.hub.fleet.queries import schools
@@ -55,7 +56,7 @@ class SettingForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     scope_id: ScopeTyped = ""
     key: Typed = ""
-    value: Annotated[str, Meta(max_length=10_000)] = ""
+    value: Annotated[str, Meta(max_length=100)] = ""
 
 
 class DecisionForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -120,14 +121,14 @@ async def settings_page(hub: NamedDependency[Hub], visitor: NamedDependency[Visi
 async def set_on_page(
     data: URLEncodedBody[SettingForm], hub: NamedDependency[Hub], visitor: NamedDependency[Visitor]
 ) -> Template | Redirect:
-    """Set a value; what is no JSON is taken as text."""
-    wanted: dict[str, Any] = {"key": data.key.strip(), "value": _json_or_text(data.value)}
+    """Set a value."""
+    wanted = {"key": data.key, "value": data.value.strip()}
     if data.scope_id:
         wanted["scope_id"] = data.scope_id
     try:
         new = msgspec.convert(wanted, NewSetting)
     except msgspec.ValidationError:
-        return await _settings(hub, visitor, data, BAD_KEY)
+        return await _settings(hub, visitor, data, BAD_VALUE)
     async with pen_of(hub, visitor, new.scope_id) as pen:
         await put_setting(pen, new)
     return Redirect("/settings", status_code=303)
@@ -202,7 +203,7 @@ ROUTES: Final = (
     publish_on_page,
 )
 
-BAD_KEY: Final = "Small letters, digits, dots and dashes, beginning with a letter."
+BAD_VALUE: Final = "A whole number of bytes, or hours like 18-6,12-13."
 
 
 async def _settings(hub: Hub, visitor: Visitor, typed: SettingForm, error: str | None) -> Template:
@@ -210,6 +211,7 @@ async def _settings(hub: Hub, visitor: Visitor, typed: SettingForm, error: str |
         context = {
             "schools": await schools(link, visitor.district_id, now_ms=hub.clock()),
             "settings": await queries.settings(link),
+            "labels": LABELS,
             "typed": typed,
             "error": error or "",
         }
@@ -234,10 +236,3 @@ async def _courses(
         }
     status = refused.status if refused else 200
     return Template(f"{TEMPLATES}/courses.html", context=context, status_code=status)
-
-
-def _json_or_text(typed: str) -> Any:
-    try:
-        return msgspec.json.decode(typed)
-    except msgspec.DecodeError:
-        return typed

@@ -1,0 +1,44 @@
+"""What the district may set for its boxes: what a school's link may cost. Read on both sides.
+
+Names, units and ranges are those of the box's own settings. What the box's keeper has set
+stands before anything the district says.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, Literal, get_type_hints
+
+import msgspec
+from msgspec import structs
+
+from appliance.settings import Settings
+
+Settable = Literal["link_day_bytes_max", "link_month_bytes_max", "link_hours"]
+
+KINDS: Final = get_type_hints(Settings, include_extras=True)
+LABELS: Final[dict[Settable, str]] = {
+    "link_day_bytes_max": "Bytes a day over the link",
+    "link_month_bytes_max": "Bytes in 31 days over the link",
+    "link_hours": "Hours open to everything",
+}
+_DEFAULTS: Final = Settings()
+
+
+def checked(key: Settable, value: object) -> Any:
+    """Return the value as the box will hold it. Raises msgspec.ValidationError."""
+    return msgspec.convert(value, KINDS[key], strict=False)
+
+
+def settings_with(settings: Settings, given: Iterable[tuple[str, str]]) -> Settings:
+    """Fill in what the keeper has left as it was, from names and JSON values.
+
+    A later release of the hub may set what this one does not know: that is passed over.
+    """
+    values = {key: msgspec.json.decode(value) for key, value in given if key in LABELS}
+    return structs.replace(
+        settings,
+        **{
+            key: checked(key, value)
+            for key, value in values.items()
+            if getattr(settings, key) == getattr(_DEFAULTS, key)
+        },
+    )
