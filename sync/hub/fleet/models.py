@@ -15,7 +15,10 @@ State = Literal["well", "waiting", "silent", "new", "trouble"]
 
 
 class School(Struct, frozen=True, kw_only=True):
-    """One school: is it alive, is its work here, must somebody look."""
+    """One school: is it alive, is its work here, must somebody look.
+
+    The last six: what its box last said of itself; None while it has not.
+    """
 
     school_id: UUID
     name: str
@@ -27,6 +30,12 @@ class School(Struct, frozen=True, kw_only=True):
     quarantined: int
     conflicts: int
     has_two_live_epochs: bool
+    clock_offset_ms: int | None = None
+    sampled_at_ms: int | None = None
+    disk_free_bytes: int | None = None
+    temperature_mc: int | None = None
+    database_bytes: int | None = None
+    clients_max: int | None = None
 
 
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

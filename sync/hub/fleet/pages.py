@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from sync.hub.accounts.models import Visitor
 from sync.hub.database import scoped
 from sync.hub.fleet.commands import make_token
+from sync.hub.fleet.health import box_needs
 from sync.hub.fleet.models import HOURS_DEFAULT, NewToken, TokenMade
 from sync.hub.fleet.queries import enrolment_tokens, schools
 from sync.hub.running import Hub
@@ -34,7 +35,9 @@ async def schools_page(hub: NamedDependency[Hub], visitor: NamedDependency[Visit
         found = await schools(link, visitor.district_id, now_ms=hub.clock())
     order = ("trouble", "silent", "new", "waiting", "well")
     found.sort(key=lambda school: order.index(school.state))
-    return Template("hub/fleet/templates/schools.html", context={"schools": found})
+    needs = {school.school_id: box_needs(school) for school in found}
+    context = {"schools": found, "needs": needs}
+    return Template("hub/fleet/templates/schools.html", context=context)
 
 
 @get("/enrolment-tokens")

@@ -49,18 +49,27 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                    WHERE old.school_id     = s.school_id
                      AND old.state         = 'replaced'
                      AND old.contact_at_ms > greatest(n.enrolled_at_ms, $2)
-                 ) AS has_two_live_epochs
+                 ) AS has_two_live_epochs,
+       n.clock_offset_ms, h.received_at_ms AS sampled_at_ms, h.disk_free_bytes,
+       h.temperature_mc, h.database_bytes, h.clients_max
   FROM school AS s
   LEFT JOIN org_unit AS o
     ON o.school_id = s.school_id
    AND o.id        = s.school_id
   LEFT JOIN LATERAL (SELECT n.enrolled_at_ms, n.contact_at_ms, n.waiting, n.oldest_since_ms,
-                            n.app_version
+                            n.app_version, n.clock_offset_ms
                        FROM node AS n
                       WHERE n.school_id = s.school_id
                         AND n.state     = 'active'
                       ORDER BY n.contact_at_ms DESC NULLS LAST, n.id
                       LIMIT 1) AS n
+    ON true
+  LEFT JOIN LATERAL (SELECT h.received_at_ms, h.disk_free_bytes, h.temperature_mc,
+                            h.database_bytes, h.clients_max
+                       FROM health_sample AS h
+                      WHERE h.school_id = s.school_id
+                      ORDER BY h.change_no DESC
+                      LIMIT 1) AS h
     ON true
  WHERE s.district_id = $1
    AND ($3::uuid IS NULL OR s.school_id = $3)
@@ -94,6 +103,12 @@ class Found(Struct, frozen=True, kw_only=True):
     quarantined: int
     conflicts: int
     has_two_live_epochs: bool
+    clock_offset_ms: int | None
+    sampled_at_ms: int | None
+    disk_free_bytes: int | None
+    temperature_mc: int | None
+    database_bytes: int | None
+    clients_max: int | None
 
 
 async def schools(

@@ -11,6 +11,7 @@ from litestar.response import Template
 
 from sync.hub.accounts.models import Visitor
 from sync.hub.database import scoped
+from sync.hub.fleet.health import box_lines
 from sync.hub.reports.queries import learner_progress, school_report, task_report
 from sync.hub.running import Hub
 
@@ -28,9 +29,9 @@ async def school_page(
         run_id: list(members)
         for run_id, members in groupby(learners, key=lambda learner: learner.course_run_id)
     }
-    return Template(
-        "hub/reports/templates/school.html", context={"report": report, "by_run": by_run}
-    )
+    box = box_lines(report.school, hub_version=hub.app_version)
+    context = {"report": report, "by_run": by_run, "box": box}
+    return Template("hub/reports/templates/school.html", context=context)
 
 
 @get("/schools/{school_id:uuid}/tasks/{assessment_id:uuid}")
