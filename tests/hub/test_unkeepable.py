@@ -2,6 +2,7 @@
 
 import pytest
 
+from sync.core.columns import Rows
 from sync.hub.intake.exceptions import UNLISTED
 from sync.protocol import EXCEPTIONS_MAX
 from sync.registry import TABLE, TABLES
@@ -44,6 +45,30 @@ async def test_a_hand_in_put_aside_is_listed_before_any_number_of_other_rows(dis
     assert exceptions[0].pk == work[0]
     rest = exceptions[-1]
     assert (rest.tbl, rest.pk, rest.reason) == (TABLE["person"].number, b"", UNLISTED)
+
+
+async def test_rows_of_a_table_to_come_hide_no_row_of_a_known_one(district):
+    """They have no number here, so they are not on the list; nor may they fill it."""
+    box = await district.school()
+    to_come = [(new_id(),) for _ in range(EXCEPTIONS_MAX + 1)]
+    nameless = values("person", box.school_id, display_name="")
+    await box.send(Rows("badge", ("id",), to_come), rows("person", nameless))
+    assert [found.pk for found in (await box.hello()).exceptions] == [nameless[0]]
+
+
+async def test_a_list_that_ends_counts_work_with_two_images_and_says_so_first(district):
+    box = await district.school()
+    nameless = (values("person", box.school_id, display_name="") for _ in range(EXCEPTIONS_MAX))
+    await box.send(rows("person", *nameless))
+    work = values("submission_revision", body="Mvua")
+    for body in ("Mvua", "Theluji"):
+        row = values("submission_revision", id=work[0], body=body)
+        await box.send(rows("submission_revision", row))
+        box.begin_epoch()
+    exceptions = (await box.hello()).exceptions
+    assert (exceptions[0].pk, exceptions[0].reason) == (work[0], "conflict")
+    unlisted = [found.tbl for found in exceptions if found.reason == UNLISTED]
+    assert unlisted == [TABLE["person"].number]
 
 
 async def test_a_row_put_aside_is_not_answered_for_by_its_rival(district):

@@ -41,13 +41,15 @@ class Count(Struct, frozen=True):
     rows: int
 
 
-# Those with a receipt first, then those nobody has decided about.
+# Those with a receipt first, then those nobody has decided about. Of tables that are known
+# here: rows of others have no number a box could be told, and would take the others' places.
 QUARANTINED: Final[LiteralString] = """
 SELECT a.tbl, a.pk, a.reason, a.dismissed_reason
   FROM (SELECT DISTINCT ON (q.tbl, q.pk) q.tbl, q.pk, q.reason, q.dismissed_reason
           FROM sync_quarantine AS q
          WHERE q.school_id = $1
            AND q.resolved_at_ms IS NULL
+           AND q.tbl = ANY($4::text[])
            AND q.pk IS NOT NULL
          ORDER BY q.tbl, q.pk, q.dismissed_at_ms NULLS FIRST) AS a
  ORDER BY a.tbl = ANY($2::text[]) DESC, a.dismissed_reason IS NOT NULL, a.tbl, a.pk
@@ -59,6 +61,7 @@ SELECT q.tbl, count(DISTINCT q.pk) AS rows
   FROM sync_quarantine AS q
  WHERE q.school_id = $1
    AND q.resolved_at_ms IS NULL
+   AND q.tbl = ANY($2::text[])
    AND q.pk IS NOT NULL
  GROUP BY q.tbl
  ORDER BY q.tbl
@@ -78,9 +81,11 @@ SELECT DISTINCT c.tbl, c.pk
 async def row_exceptions(link: Link, school_id: UUID) -> list[RowException]:
     """List the rows this hub has put aside, those with a receipt first."""
     losers = await rows(link, Loser, CONFLICTING, school_id, RECEIPT_BEARING, EXCEPTIONS_MAX + 1)
-    aside = await rows(link, PutAside, QUARANTINED, school_id, NAMED, EXCEPTIONS_MAX + 1)
+    aside = await rows(
+        link, PutAside, QUARANTINED, school_id, NAMED, EXCEPTIONS_MAX + 1, list(TABLE)
+    )
     found = [RowException(tbl=it.tbl, pk=it.pk.bytes, reason="conflict") for it in losers]
-    found += [_exception(it) for it in aside if it.tbl in TABLE]
+    found += [_exception(it) for it in aside]
     found.sort(key=lambda exception: exception.tbl not in RECEIPT_BEARING)
     if len(found) <= EXCEPTIONS_MAX:
         return found
@@ -97,11 +102,8 @@ def _exception(it: PutAside) -> RowException:
 
 async def _unlisted(link: Link, school_id: UUID, listed: list[RowException]) -> list[RowException]:
     """One line for each table that has more than were listed; conflicts count as such."""
-    there = {
-        TABLE[it.tbl].number: it.rows
-        for it in await rows(link, Count, COUNTS, school_id)
-        if it.tbl in TABLE
-    }
+    counted = await rows(link, Count, COUNTS, school_id, list(TABLE))
+    there = {TABLE[it.tbl].number: it.rows for it in counted}
     losers = await rows(link, Loser, CONFLICTING, school_id, RECEIPT_BEARING, None)
     for loser in losers:
         there[loser.tbl] = there.get(loser.tbl, 0) + 1
