@@ -1,5 +1,7 @@
 """A box changes its key; the district closes a box. What either has signed is not lost."""
 
+import asyncio
+
 import pytest
 from nacl.signing import SigningKey
 
@@ -112,6 +114,38 @@ async def test_a_key_that_was_replaced_replaces_nothing(box):
     thief.hub, thief.node_id = box.hub, box.node_id
     thief.key = await changed(box)
     assert refusal(await new_key(thief, SigningKey.generate())) == (403, "bad-signature")
+
+
+async def test_a_key_that_never_was_the_box_s_opens_nothing(box):
+    await changed(box)
+    answer = await box.prove(await box.challenge(), key=SigningKey.generate())
+    assert refusal(answer) == (403, "bad-signature")
+
+
+LOCK_NODE = "SELECT FROM node WHERE id = $1 FOR UPDATE"
+WAITING = "SELECT count(*) FROM pg_locks AS l WHERE NOT l.granted"
+
+
+async def test_of_two_boards_with_one_key_that_change_it_at_once_one_is_refused(box, hub):
+    """Whoever is told that a key counts gives the old one up, so only one may be told."""
+    keys = [SigningKey.generate(), SigningKey.generate()]
+    async with hub.transaction():
+        await hub.execute(LOCK_NODE, box.node_id)
+        asked = [asyncio.create_task(new_key(box, key)) for key in keys]
+        async with asyncio.timeout(20):
+            while await hub.fetchval(WAITING) < 2:  # noqa: ASYNC110 -- nor has a lock
+                await asyncio.sleep(0.01)
+    answers = dict(zip(keys, await asyncio.gather(*asked), strict=True))
+    told = {key: answer.status_code for key, answer in answers.items()}
+    assert sorted(told.values()) == [200, 403]
+    for key, status in told.items():
+        assert (await box.prove(await box.challenge(), key=key)).status_code == status
+
+
+async def test_a_hub_without_a_district_changes_no_key(client, app):
+    box = Box(client)
+    box.hub = app.state.hub
+    assert refusal(await new_key(box, SigningKey.generate())) == (401, "node-unknown")
 
 
 async def test_a_challenge_is_good_for_one_change(box):

@@ -45,7 +45,9 @@ async def register_key(
 
 async def _change(link: Link, node: Node, new_key: bytes, *, now_ms: int) -> NewKeyAnswer:
     await set_scope(link, school_id=node.school_id)
-    await link.execute(CHANGE_KEY, node.school_id, node.id, new_key, node.node_key)
+    changed = await link.execute(CHANGE_KEY, node.school_id, node.id, new_key, node.node_key)
+    if changed != "UPDATE 1":  # a board with a copy of this card asked at the same moment
+        raise BadSignature(f"node {node.id}: its key was changed meanwhile")
     until_ms = await keep_former_key(link, node.school_id, node.id, node.node_key, now_ms=now_ms)
     return NewKeyAnswer(former_good_until_ms=until_ms)
 
