@@ -1,9 +1,13 @@
 """Raw segments stand in the month they came, go with it, and stay while somebody needs them."""
 
+import asyncio
+import logging
+
 import asyncpg
 import pytest
 
-from sync.hub.intake.months import KEEP_MS, turn_months
+from sync.hub.intake import months
+from sync.hub.intake.months import KEEP_MS, turn_daily, turn_months
 from tests.hub.cast import NOW_MS, facts, rows, values
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -68,6 +72,31 @@ async def test_old_months_are_dropped_whole_but_not_what_is_still_looked_at(
     assert await turn_months(app.state.hub) >= 1
     assert await places(hub) == []
     assert await hub.fetchval("SELECT count(*) FROM sync_inbox") == 2  # what became of them stays
+
+
+async def test_months_are_turned_every_day_also_after_a_day_when_it_failed(
+    district, hub, watch, app, monkeypatch, caplog
+):
+    box = await district.school()
+    await box.send(facts(1))
+    watch.now_ms = NOW_MS + KEEP_MS + 2 * MONTH_MS
+    monkeypatch.setattr(months, "EVERY_S", 0.01)
+    await hub.execute("ALTER FUNCTION turn_raw_months RENAME TO turn_raw_months_away")
+    with caplog.at_level(logging.INFO, months.__name__):
+        turning = asyncio.create_task(turn_daily(app.state.hub))
+        try:
+            await said(caplog, "raw months not turned error=UndefinedFunctionError")
+        finally:
+            await hub.execute("ALTER FUNCTION turn_raw_months_away RENAME TO turn_raw_months")
+        await said(caplog, "raw segments dropped months=")
+        turning.cancel()
+    assert await places(hub) == []
+
+
+async def said(caplog, words):
+    async with asyncio.timeout(20):
+        while not any(message.startswith(words) for message in caplog.messages):  # noqa: ASYNC110 -- a log has no event
+            await asyncio.sleep(0.01)
 
 
 async def test_nobody_but_the_hub_turns_months(as_role):

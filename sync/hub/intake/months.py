@@ -9,6 +9,8 @@ import logging
 from typing import Final, LiteralString
 from uuid import UUID
 
+import asyncpg
+
 from sync.hub.database import scoped
 from sync.hub.identity import identity
 from sync.hub.running import Hub
@@ -49,7 +51,13 @@ async def _oldest_aside(hub: Hub, district_id: UUID | None) -> int | None:
 
 
 async def turn_daily(hub: Hub) -> None:
-    """For as long as the hub serves; the first time is before it does."""
+    """For as long as the hub serves; the first time is before it does.
+
+    What comes while PostgreSQL is away stands in no month, and is put into one tomorrow.
+    """
     while True:
         await asyncio.sleep(EVERY_S)
-        await turn_months(hub)
+        try:
+            await turn_months(hub)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            logger.warning("raw months not turned error=%s", type(error).__name__)
