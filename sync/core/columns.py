@@ -161,18 +161,16 @@ def are_int64(values: Sequence[Any]) -> bool:
 
 def spread(column: Column, block: Block) -> Sequence[Any]:
     """Undo the form of a column; the values are not looked at yet."""
-    match column:
-        case Same(value=packed):
-            (value,) = each_cell([packed], block)
-            if not is_short(value):
-                raise BlockCorrupt(f"{block.t}: a long value for all rows")
-            return [value] * block.rows
-        case Ids(joined=joined):
-            return ids(joined, block)
-        case Differences(steps=steps):
-            return list(accumulate(steps))
-        case Values(values=packed):  # pragma: no branch -- these four are all forms there are
-            return each_value(packed, block)
+    if isinstance(column, Same):
+        (value,) = each_cell([column.value], block)
+        if not is_short(value):
+            raise BlockCorrupt(f"{block.t}: a long value for all rows")
+        return [value] * block.rows
+    if isinstance(column, Ids):
+        return ids(column.joined, block)
+    if isinstance(column, Differences):
+        return list(accumulate(column.steps))
+    return each_value(column.values, block)
 
 
 def each_value(packed: msgspec.Raw, block: Block) -> Sequence[Any]:

@@ -172,6 +172,23 @@ async def test_rows_that_cannot_be_told_apart_ordered_or_placed_are_put_aside(
     assert await see.fetchval("SELECT count(*) FROM progress_fact") == 1
 
 
+async def test_a_rule_over_a_column_that_was_not_sent_puts_one_row_aside_and_not_its_set(
+    box, see, migrates
+):
+    """A newer hub's rule, an older box: what breaks it is found by halves."""
+    await migrates(
+        "ALTER TABLE module ADD CONSTRAINT lead CHECK (rank > 0 OR deleted_at_ms IS NOT NULL)",
+        "ALTER TABLE module DROP CONSTRAINT lead",
+    )
+    sent = [values("module", rank=rank) for rank in (1, 2, 0, 3, 4)]
+    await box.send(without(rows("module", *sent), "deleted_at_ms"))
+    assert [tuple(row) for row in await see.fetch("SELECT reason, pk FROM sync_quarantine")] == [
+        ("CheckViolationError lead", UUID(bytes=sent[2][0]))
+    ]
+    found = {row["rank"] for row in await see.fetch("SELECT rank FROM module")}
+    assert found == {1, 2, 3, 4}
+
+
 async def test_a_poison_row_with_a_strange_column_is_put_aside_whole(box, see):
     bad, good = values("module", title=""), values("module", title="Rain")
     await box.send(with_column(rows("module", bad, good), "colour", "red\0", "green"))

@@ -8,7 +8,7 @@ from sync.hub.faults import UploadGone
 from sync.hub.intake import uploads
 from sync.hub.intake.accepting import Address
 from sync.hub.intake.uploads import Uploads
-from sync.protocol import SegmentAnswer, UploadStart, decode
+from sync.protocol import HUB_SEGMENT_BYTES_MAX, SegmentAnswer, UploadStart, decode
 from tests.hub.cast import facts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -123,6 +123,14 @@ async def test_parts_that_do_not_fit_are_refused_and_the_whole_is_taken(box, app
     gone = await ask(box, "PATCH", f"{path(box)}?offset=700", sealed.payload[700:])
     assert (gone.status_code, gone.json()["code"]) == (409, "upload-gone")
     assert (await ask(box, "PUT", path(box), sealed.payload)).status_code == 200
+
+
+async def test_two_parts_that_are_too_much_together_are_refused(box, app):
+    first = HUB_SEGMENT_BYTES_MAX - 1
+    await cut(app.state.hub.uploads, uploads_address(box), bytes(first))
+    answer = await ask(box, "PATCH", f"{path(box)}?offset={first}", b"xy")
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+    assert (await box.put(box.seal(facts(1)))).status_code == 200
 
 
 async def test_nobody_asks_about_or_adds_to_another_boxs_segment(box, district, app):
