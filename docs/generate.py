@@ -23,7 +23,7 @@ from appliance.errors import DarasaError
 from appliance.maintenance.schedule import NIGHT, Job
 from appliance.settings import ENVIRONMENT_PREFIX, Settings
 from sync.hub.settings import PREFIX, HubSettings
-from sync.hub.telemetry import WHAT, WHAT_HERE
+from sync.hub.telemetry import WHAT, WHAT_HERE, WHAT_IS_BEHIND
 from sync.registry import NOT_SYNCED, TABLES
 
 DOCS: Final = Path(__file__).parent
@@ -228,7 +228,7 @@ def metrics() -> str:
     """Every metric: the box's as a box in a temporary folder shows them, and the hub's."""
     hub = (
         (f"darasa_hub_{name}", "counter" if name.endswith("_total") else "gauge", what)
-        for name, what in (WHAT | WHAT_HERE).items()
+        for name, what in (WHAT | WHAT_IS_BEHIND | WHAT_HERE).items()
     )
     rows = sorted([*exposed(box_metrics()), *hub])
     shown = ((f"`{name}`", kind, what) for name, kind, what in rows)

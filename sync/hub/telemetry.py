@@ -9,6 +9,7 @@ from msgspec import Struct
 from sync.hub.database import Link, row, scoped
 from sync.hub.identity import identity
 from sync.hub.migrate import MIGRATIONS, migrations_in
+from sync.hub.outlet.lag import feed_lag
 from sync.hub.running import Hub
 
 # As the district sees them; a hub without a district has no schools.
@@ -30,6 +31,11 @@ WHAT: Final = {
     "conflicts": "Images kept beside a current one.",
     "segments": "Segments taken in.",
     "raw_astray_bytes": "Raw segments outside of every month; more than 0: look at the clock.",
+}
+WHAT_IS_BEHIND: Final = {
+    "feed_behind_boxes": "Boxes that had not read all the district writes, as of their hellos.",
+    "feed_behind_lines": "Lines the box furthest behind has not read.",
+    "feed_behind_seconds": "Since when the oldest line waits for a box that has not read it.",
 }
 WHAT_HERE: Final = {
     "ingest_inside": "Segments being taken in or waiting for it.",
@@ -76,8 +82,13 @@ async def metrics(hub: NamedDependency[Hub]) -> str:
     async with scoped(hub.pools.web) as link:
         district_id = (await identity(link)).district_id
     async with scoped(hub.pools.web, district_id=district_id) as link:
-        found = await _figures(link)
-    gauges = {name: getattr(found, name) for name in WHAT} | {"ingest_inside": hub.gate.inside}
+        found, lag = await _figures(link), await feed_lag(link)
+    gauges = {name: getattr(found, name) for name in WHAT} | {
+        "feed_behind_boxes": lag.boxes,
+        "feed_behind_lines": lag.lines,
+        "feed_behind_seconds": lag.oldest_s,
+        "ingest_inside": hub.gate.inside,
+    }
     lines = [line for name, value in gauges.items() for line in _metric(name, "gauge", value)]
     lines += _metric("ingest_refused_total", "counter", hub.gate.refused)
     return "\n".join(lines) + "\n"
@@ -85,7 +96,7 @@ async def metrics(hub: NamedDependency[Hub]) -> str:
 
 def _metric(name: str, kind: str, value: int) -> list[str]:
     full = f"darasa_hub_{name}"
-    what = WHAT.get(name) or WHAT_HERE[name]
+    what = (WHAT | WHAT_IS_BEHIND | WHAT_HERE)[name]
     return [f"# HELP {full} {what}", f"# TYPE {full} {kind}", f"{full} {value}"]
 
 

@@ -18,6 +18,7 @@ from sync.hub.intake.exceptions import row_exceptions
 from sync.hub.intake.nodes import NodeClaim, node_of
 from sync.hub.intake.receipts import Subject, lock_school, notice_rollback, sign_receipt
 from sync.hub.outlet.feed import scope_states
+from sync.hub.outlet.lag import note_cursors
 from sync.hub.running import Hub
 from sync.protocol import (
     Hello,
@@ -90,6 +91,8 @@ async def answer_hello(hub: Hub, claim: NodeClaim, request: HelloRequest) -> Sig
         await node_of(link, claim)
         await _note_contact(link, claim, request, now_ms=hub.clock())
         hello = await _hello(hub, link, claim, request)
+        if request.schema_version >= SCHEMA_OF_ALL_LANES:  # boxes of 0.1.0 read no feed
+            await note_cursors(link, claim.school_id, claim.node_id, request.scopes, hello.scopes)
     body = encode(hello)
     return SignedHello(body=body, signature=hub.key.sign(hello_message(body)))
 
