@@ -51,6 +51,7 @@ PAGE_ROWS_MAX: Final = 500  # a page is applied in one transaction on the box's 
 PAGE_RAW_BYTES_MAX: Final = 1 << 20
 EXCEPTIONS_MAX: Final = 1_000  # more are counted, not listed
 SCOPES_MAX: Final = 8  # the school, its district, whatever may stand above
+FILES_ASKED_MAX: Final = 400  # in one manifest: 14 KB of its 64; the rest with the next
 BLOB_CHUNK_BYTES_MAX: Final = 256 << 10  # eight seconds at 256 kbit/s; what a cut may cost
 TOKEN_S: Final = 900
 CHALLENGE_BYTES: Final = 32

@@ -29,6 +29,10 @@ class StickFailed(Exception):
     """The stick did not do what was asked of it; the text says so to a person."""
 
 
+class StickFull(StickFailed):
+    """There is no room; what was written before is whole."""
+
+
 class Stick:
     """A folder, usually where a stick is mounted."""
 
@@ -41,6 +45,13 @@ class Stick:
     def device(self) -> int:
         """Which disk it is on."""
         return self._root.stat().st_dev
+
+    @property
+    def free_bytes(self) -> int:
+        """How much room is left for whoever may write here."""
+        with _in_plain_words(PurePosixPath()):
+            status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize
 
     def names(self, place: PurePosixPath) -> list[str]:
         """What lies in a folder; nothing where there is none."""
@@ -143,7 +154,8 @@ def _in_plain_words(place: PurePosixPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StickFailed(in_words(error, place)) from error
+        trouble = StickFull if error.errno in FULL else StickFailed
+        raise trouble(in_words(error, place)) from error
 
 
 def in_words(error: OSError, place: PurePosixPath) -> str:

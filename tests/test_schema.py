@@ -43,6 +43,7 @@ WHOLE_TABLE = {
     "appliance.telemetry.queries.UNSENT": ("sync_dirty", "what waits, 40 bytes a row; counted"),
     "appliance.erasures.commands.FIND": ("progress_fact", "once an erasure; its key has no index"),
     "appliance.erasures.commands.REMOVE_IMAGES": ("sync_conflict", "once an erasure"),
+    "sync.agent.parcels.NOT_KNOWN_THERE": ("attachment", "once an export"),
     "sync.agent.blobs.NAMED": ("attachment", "once a contact; two years of them take 10 ms"),
     "sync.agent.scopes.UNSEE": ("sync_seen", "empties it, when a scope was read anew"),
     "sync.agent.stick.READ_UNACKNOWLEDGED": ("sync_chain", "once an export; by its key"),

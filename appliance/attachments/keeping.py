@@ -52,10 +52,14 @@ def clear_incoming(folder: Path) -> int:
     return len(cut_off)
 
 
-def contents_in(folder: Path) -> set[bytes]:
-    """The hash of every file that lies there, whole or in part."""
+def contents_in(folder: Path, *, in_part: bool = True) -> set[bytes]:
+    """The hash of every file that lies there, whole or, if asked for, in part."""
     names = (NAME.fullmatch(path.name) for path in folder.glob("*"))
-    return {bytes.fromhex(name[1]) for name in names if name is not None}
+    return {
+        bytes.fromhex(name[1])
+        for name in names
+        if name is not None and (in_part or not name[0].endswith(PART))
+    }
 
 
 def _remove(folder: Path, contents: list[bytes]) -> list[bytes]:

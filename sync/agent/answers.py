@@ -5,6 +5,7 @@ box has heard is passed over, and what another hub signed or another box should 
 be read here at all. What would disturb a conversation waits until the agent is silent.
 """
 
+from contextlib import suppress
 from typing import Final, LiteralString
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from sync.agent import retention, store
 from sync.agent.blobs import drop_orphans
 from sync.agent.downstream import Downstream, FetchPage
 from sync.agent.erasing import erase_people
+from sync.agent.parcels import bring_back, note_arrived, unload_files
 from sync.agent.recovery import apply_page, begin_epoch
 from sync.agent.stick import Tools, joined
 from sync.agent.store import Identity
@@ -32,7 +34,7 @@ from sync.core.bundle import (
 )
 from sync.core.node import Fork, judge_hello
 from sync.protocol import FeedPage, PullPage, Receipt, SignedReceipt, decode
-from sync.stick import Stick
+from sync.stick import Stick, StickFailed
 
 BUSY: Final = "darasa-agent is speaking with the district just now; import again in a minute"
 
@@ -64,9 +66,20 @@ def import_stick(tools: Tools, stick: Stick, *, now_ms: int) -> list[Returned]:
             content = stick.read(top / folder / name, bytes_max=ANSWER_BYTES_MAX)
             found.append(_import_one(tools, name, content, now_ms=now_ms))
     if tools.is_alone:
+        found += _take_files(tools, stick, me)
         forget_people(tools, now_ms=now_ms)
+    if any(each.is_news for each in found):
+        with suppress(StickFailed):  # it may not be written to; the next export sees to it
+            unload_files(stick, me)
     retention.trim(tools.db, now_ms=now_ms)
     return found
+
+
+def _take_files(tools: Tools, stick: Stick, me: Identity) -> list[Returned]:
+    came = bring_back(tools.db, tools.files, stick, me, tools.key)
+    if not came:
+        return []
+    return [Returned("files", is_news=True, words=f"{came} files of hand-ins came back")]
 
 
 def forget_people(tools: Tools, *, now_ms: int) -> None:
@@ -127,6 +140,9 @@ def _take(tools: Tools, name: str, answer: Answer, receipt: Receipt, *, now_ms: 
         store.note_hello(tx, me, answer.hello)
         store.keep_receipt(tx, signed, receipt)
     words = [f"the district has everything up to segment {receipt.received_n}"]
+    arrived = note_arrived(tools.db, answer, now_ms=now_ms)
+    if arrived:
+        words.append(f"{arrived} files are there")
     if tools.is_alone:
         words += _take_pages(tools, answer, now_ms=now_ms)
         words += _take_feed(tools, answer, now_ms=now_ms)

@@ -21,6 +21,7 @@ from appliance.attachments.keeping import contents_in, remove_unnamed
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import WriteFailed
 from appliance.database.reader import Reader
+from appliance.durable import sync_path
 from sync.agent.faults import Refused
 from sync.agent.link import Link
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobPart, BlobState
@@ -154,12 +155,22 @@ class Blobs:
         return False
 
 
+def keep_whole(folder: Path, sha256: bytes, content: bytes) -> None:
+    """Keep a file whose content was hashed; on the card when this returns. Raises WriteFailed."""
+    part = folder / f"{sha256.hex()}.part"
+    part.unlink(missing_ok=True)
+    _append(part, content)
+    part.rename(part.with_suffix(""))
+    sync_path(folder)
+
+
 def keep_if_whole(part: Path, named: Named) -> bool:
     """Give a fetched file its name, if it is what the name says; else begin anew next time."""
     with part.open("rb") as file:
         is_whole = hashlib.file_digest(file, "sha256").digest() == named.sha256
     if is_whole:
         part.rename(part.with_suffix(""))
+        sync_path(part.parent)
     else:
         part.unlink()
     return is_whole

@@ -18,6 +18,13 @@ from appliance.database.agent import AgentDatabase
 from appliance.ids import uuid7
 from sync.agent import store
 from sync.agent.faults import NotJoined
+from sync.agent.parcels import (
+    Loaded,
+    load_files,
+    missing_files,
+    unload_files,
+    unsent_files,
+)
 from sync.agent.recovery import begin_epoch, mark_next
 from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.session import Chance, Session
@@ -35,7 +42,7 @@ from sync.core.bundle import (
 )
 from sync.core.node import Fork, Heard, MarkRows, SealRows, Step, View, next_step
 from sync.core.segment import is_intact, signed_again
-from sync.stick import Stick
+from sync.stick import Stick, StickFull
 
 Say = Callable[[str], None]
 
@@ -75,6 +82,7 @@ class Exported(Struct, frozen=True):
     size_bytes: int
     removed: int
     is_owed: bool  # the school's rows have to come back first
+    loaded: Loaded
 
 
 class Tools(Struct, frozen=True):
@@ -105,6 +113,10 @@ def words_of(sent: Exported) -> list[str]:
         lines.append(f"{sent.removed} files were taken off: the district has them.")
     if sent.is_owed:
         lines.append(OWED)
+    if sent.loaded.files:
+        lines.append(f"{sent.loaded.files} photos and files of hand-ins go with them.")
+    if sent.loaded.left:
+        lines.append(f"{sent.loaded.left} did not fit and wait for the next stick.")
     return [*lines, "It may be pulled out now."]
 
 
@@ -128,10 +140,11 @@ def export_stick(tools: Tools, stick: Stick, stamp: Stamp) -> Exported:
     me = joined(tools.db)
     waiting = tools.db.rows(Waiting, READ_UNACKNOWLEDGED, (me.epoch,))
     _write_manifest(tools, stick, me, waiting, stamp)
-    size = _write_segments(tools, stick, me, waiting)
+    size = _write_rows(tools, stick, me, waiting)
     removed = remove_acknowledged(tools.db, stick, me)
+    loaded = load_files(tools.db, tools.files, stick, me, tools.key)
     rows = sum(each.rows for each in waiting)
-    return Exported(len(waiting), rows, size, removed, is_owed=me.recovery_due)
+    return Exported(len(waiting), rows, size, removed, me.recovery_due, loaded)
 
 
 def leave_damaged(tools: Tools, stamp: Stamp) -> None:
@@ -197,6 +210,8 @@ def _write_manifest(
         lanes=ranges(waiting),
         rows=sum(each.rows for each in waiting),
         made_at_ms=stamp.now_ms,
+        files=[each.sha256 for each in unsent_files(tools.db)],
+        missing=missing_files(tools.db, tools.files),
     )
     place = stream_folder(me.node_id, me.epoch) / MANIFEST
     stick.write(place, write_manifest(manifest, tools.key))
@@ -209,6 +224,16 @@ def ranges(waiting: list[Waiting]) -> list[LaneRange]:
         for lane in sorted({each.lane for each in waiting})
         if (numbers := [each.n for each in waiting if each.lane == lane])
     ]
+
+
+def _write_rows(tools: Tools, stick: Stick, me: Identity, waiting: list[Waiting]) -> int:
+    """Files make way for rows."""
+    try:
+        return _write_segments(tools, stick, me, waiting)
+    except StickFull:
+        if not unload_files(stick, me):
+            raise
+        return _write_segments(tools, stick, me, waiting)
 
 
 def _write_segments(tools: Tools, stick: Stick, me: Identity, waiting: list[Waiting]) -> int:

@@ -4,6 +4,7 @@
     darasa/<node>/<epoch>/<lane>/<n>.seg.box    a sealed segment, locked with the hub's key
     darasa/<node>/<epoch>/receipt-<no>.bin      the hub's signed answer, locked with the node's
 
+Files of hand-ins lie beside them (parcel.py).
 Sticks get lost. So nothing of a person or a school stands here in clear: names of files
 are ids and numbers, the manifest holds positions, everything else is locked (X25519, from
 the Ed25519 key that was pinned at enrolment). Whoever finds a stick may destroy what it
@@ -24,9 +25,11 @@ from nacl.public import PrivateKey, SealedBox
 from nacl.signing import SigningKey, VerifyKey
 
 from sync.protocol import (
+    FILES_ASKED_MAX,
     HUB_SEGMENT_BYTES_MAX,
     LANES,
     Count,
+    Hash,
     Hello,
     HelloRequest,
     Lane,
@@ -56,6 +59,9 @@ RECEIPT_NAME: Final = re.compile(r"receipt-(0|[1-9][0-9]{0,17})\.bin")
 T = TypeVar("T")
 
 
+Asked = Annotated[list[Hash], Meta(max_length=FILES_ASKED_MAX)]
+
+
 class BundleCorrupt(ValueError):
     """Damaged, cut off, locked for somebody else, or not signed by who it should be."""
 
@@ -78,6 +84,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     lanes: list[LaneRange]
     rows: Count
     made_at_ms: int
+    files: Asked = []  # contents this board has and the district has not spoken of
+    missing: Asked = []  # contents this board should have and has not
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -94,6 +102,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     hello: Hello
     pages: list[PullPage]
     feed: list[SignedFeed]
+    files: Asked = []  # those of the manifest's that are whole at the hub
 
 
 class Signed(Struct, frozen=True, array_like=True):

@@ -21,7 +21,8 @@ from sync.hub.faults import StickTrouble
 from sync.hub.intake import holding
 from sync.hub.outlet.authoring import put_row
 from sync.hub.sticks.command import import_folder
-from sync.hub.sticks.importing import boards_on, import_stream, words_of
+from sync.hub.sticks.came import words_of
+from sync.hub.sticks.importing import boards_on, import_stream
 from sync.stick import Stick
 from tests.cast import a_school, new_id
 from tests.hub.cast import NOW_MS, facts

@@ -48,6 +48,14 @@ SELECT b.size_bytes, b.have_bytes, b.whole_at_ms IS NOT NULL AS is_whole
    FOR UPDATE
 """
 
+WHOLE: Final[LiteralString] = """
+SELECT b.sha256
+  FROM sync_blob AS b
+ WHERE b.school_id = $1
+   AND b.sha256    = ANY($2)
+   AND b.whole_at_ms IS NOT NULL
+"""
+
 MOVE_BLOB: Final[LiteralString] = """
 UPDATE sync_blob
    SET have_bytes  = $3,
@@ -91,6 +99,29 @@ async def take_chunk(hub: Hub, claim: NodeClaim, chunk: BlobChunk) -> BlobState:
             is_whole=held.is_whole,
             incarnation=(await identity(link)).incarnation,
         )
+
+
+async def take_whole(hub: Hub, claim: NodeClaim, sha256: bytes, content: bytes) -> bool:
+    """Keep a file that came in one piece; False when it was here. Raises BlobUnknown, Invalid.
+
+    It goes on where another way of coming left off; a wrong beginning is noticed at the end, and
+    then it begins anew.
+    """
+    state = await take_chunk(hub, claim, BlobChunk(sha256=sha256, offset=0))
+    was_here = state.is_whole
+    if not was_here and state.size_bytes != len(content):
+        raise Invalid(f"the file is {len(content)} bytes long, its row says {state.size_bytes}")
+    while not state.is_whole:
+        data = content[state.have_bytes : state.have_bytes + BLOB_CHUNK_BYTES_MAX]
+        digest = hashlib.sha256(data).digest()
+        piece = BlobChunk(sha256=sha256, offset=state.have_bytes, data=data, digest=digest)
+        state = await take_chunk(hub, claim, piece)
+    return not was_here
+
+
+async def whole_files(link: Link, school_id: UUID, asked: Sequence[bytes]) -> list[bytes]:
+    """Those of `asked` that are here, hashed."""
+    return [found["sha256"] for found in await link.fetch(WHOLE, school_id, list(asked))]
 
 
 async def _open(link: Link, school_id: UUID, sha256: bytes) -> Held:

@@ -15,6 +15,8 @@ from sync.core.bundle import (
     receipt_place,
     stream_folder,
 )
+from sync.hub.blobs.keeping import whole_files
+from sync.hub.database import scoped
 from sync.hub.intake.hello import stand
 from sync.hub.intake.nodes import Node, NodeClaim
 from sync.hub.intake.pulling import pull_page
@@ -51,6 +53,7 @@ async def write_answer(hub: Hub, stick: Stick, node: Node, asked: Manifest) -> i
         hello=hello,
         pages=pages,
         feed=await _feed(hub, claim, asked, hello) if is_believed else [],
+        files=await _files(hub, node, asked),
     )
     body = encode(answer)
     content = lock_answer(body, hub.key.sign(answer_message(body)), node.node_key)
@@ -58,6 +61,12 @@ async def write_answer(hub: Hub, stick: Stick, node: Node, asked: Manifest) -> i
     stick.write(receipt_place(node.id, hello.epoch, no), content)
     _remove_older(stick, node.id, hello.epoch, no)
     return no
+
+
+async def _files(hub: Hub, node: Node, asked: Manifest) -> list[bytes]:
+    """Say which of the files the board has are here, whichever way they came."""
+    async with scoped(hub.pools.ingest, school_id=node.school_id) as link:
+        return await whole_files(link, node.school_id, asked.files)
 
 
 async def _pages(hub: Hub, claim: NodeClaim, asked: Manifest, hello: Hello) -> list[PullPage]:

@@ -7,7 +7,8 @@ from appliance.clock import Clock
 from sync.hub.faults import StickTrouble
 from sync.hub.opening import open_hub
 from sync.hub.settings import HubSettings
-from sync.hub.sticks.importing import boards_on, import_stream, words_of
+from sync.hub.sticks.came import words_of
+from sync.hub.sticks.importing import boards_on, import_stream
 from sync.stick import Stick, StickFailed
 
 Say = Callable[[str], None]

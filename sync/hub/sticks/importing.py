@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final, LiteralString
 from uuid import UUID
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from appliance.errors import DarasaError
 from sync.core.bundle import (
@@ -38,34 +38,18 @@ from sync.hub.intake.nodes import Node, NodeClaim, node_named, require_open
 from sync.hub.intake.receipts import lock_school
 from sync.hub.running import Hub
 from sync.hub.sticks.answering import write_answer
+from sync.hub.sticks.came import Came, error_words
+from sync.hub.sticks.files import give_back, import_files
 from sync.protocol import StreamPosition
 from sync.stick import Stick, StickFailed
 
 OTHER_HISTORY: Final = "another history has this number here; the answer tells the box"
-ASIDE_NAMED_MAX: Final = 20  # a stick full of rubbish is described, not listed
 
 SCHOOL_NAME: Final[LiteralString] = """
 SELECT s.name
   FROM school AS s
  WHERE s.school_id = $1
 """
-
-
-class Came(Struct):
-    """What one board brought of one epoch, and what became of it."""
-
-    node_id: UUID
-    epoch: UUID
-    school: str | None = None
-    taken: int = 0
-    known: int = 0
-    waits: dict[str, int] = field(default_factory=dict)
-    aside: list[str] = field(default_factory=list)
-    answer_no: int | None = None
-
-    def wait(self, why: str) -> None:
-        """Count one more that waits."""
-        self.waits[why] = self.waits.get(why, 0) + 1
 
 
 class Arrived(Struct, frozen=True):
@@ -98,11 +82,13 @@ async def import_stream(hub: Hub, stick: Stick, came: Came) -> Came:
             await _import_file(hub, stick, came, lane, n)
         if asked is not None:
             await take_waiting(hub, Stream(asked[0].school_id, came.node_id, came.epoch, lane))
+    await import_files(hub, stick, came)
     if asked is not None:
         try:
             came.answer_no = await write_answer(hub, stick, *asked)
+            came.given_back = await give_back(hub, stick, asked[0], asked[1].missing)
         except (StickFailed, DarasaError) as error:
-            came.aside.append(f"the answer could not be written: {_words(error)}")
+            came.aside.append(f"the answer could not be written: {error_words(error)}")
     return came
 
 
@@ -121,7 +107,7 @@ async def _read_manifest(hub: Hub, stick: Stick, came: Came) -> tuple[Node, Mani
         require_open(node)
         await stand(hub, claim, manifest.hello)
     except (BundleCorrupt, DarasaError) as error:
-        came.aside.append(f"no answer can be given: {place.name}: {_words(error)}")
+        came.aside.append(f"no answer can be given: {place.name}: {error_words(error)}")
         return None
     return node, manifest
 
@@ -140,7 +126,7 @@ async def _import_file(hub: Hub, stick: Stick, came: Came, lane: int, n: int) ->
         arrived = _open(hub, stick, came, place)
         await _take(hub, came, arrived)
     except (BundleCorrupt, SegmentRefused, DarasaError) as error:
-        came.aside.append(f"left on the stick: {lane}/{place.name}: {_words(error)}")
+        came.leave(f"{lane}/{place.name}", error)
 
 
 async def _take(hub: Hub, came: Came, arrived: Arrived) -> None:
@@ -177,7 +163,7 @@ async def _hold(hub: Hub, came: Came, arrived: Arrived, error: ChainBroken) -> N
     header = arrived.segment.header
     if header.n <= error.received_n:
         place = segment_place(came.node_id, came.epoch, header.lane, header.n)
-        came.aside.append(f"left on the stick: {header.lane}/{place.name}: {OTHER_HISTORY}")
+        came.leave(f"{header.lane}/{place.name}", OTHER_HISTORY)
         return
     async with scoped(hub.pools.ingest, school_id=header.school_id) as link:
         await lock_school(link, header.school_id)
@@ -202,20 +188,3 @@ async def take_waiting(hub: Hub, stream: Stream) -> None:
 def claim_of(school_id: UUID, node_id: UUID) -> NodeClaim:
     """Say who it says it is from; the signature decides."""
     return NodeClaim(node_id, school_id, 0)
-
-
-def _words(error: Exception) -> str:
-    return f"{error.title}: {error}" if isinstance(error, DarasaError) else str(error)
-
-
-def words_of(came: Came) -> list[str]:
-    """Say what became of one board's files, to whoever stands at the hub with the stick."""
-    who = f"{came.school or 'unknown school'}, box {came.node_id}"
-    lines = [f"{who}: {came.taken} segments came, {came.known} were there already"]
-    lines += [f"  {count} wait {why}" for why, count in sorted(came.waits.items())]
-    lines += [f"  {what}" for what in came.aside[:ASIDE_NAMED_MAX]]
-    if len(came.aside) > ASIDE_NAMED_MAX:
-        lines.append(f"  and {len(came.aside) - ASIDE_NAMED_MAX} more like these")
-    if came.answer_no is not None:
-        lines.append(f"  the answer {came.answer_no} is on the stick: carry it back")
-    return lines
