@@ -13,7 +13,7 @@ from sync.core.columns import Rows
 from sync.core.segment import read_segment, seal
 from sync.protocol import HUB_SEGMENT_BYTES_MAX, SEGMENT_ROWS_MAX, StreamState, encode
 from sync.registry import TABLE
-from tests.hub.cast import NOW_MS, Box, facts, rows, values
+from tests.hub.cast import NOW_MS, Box, facts, new_id, rows, values
 from tests.sync.test_hostile_segments import BOMBS, NESTED, signed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -78,6 +78,22 @@ async def test_thousands_of_rows_without_a_column_are_put_aside_at_once(box, hub
     assert await hub.fetch(ASIDE, box.school_id) == [("NotNullViolationError name", 3_001)]
     found = await hub.fetch("SELECT name, version FROM class_group")
     assert [tuple(row) for row in found] == [("Kidato 1", 1)]
+
+
+async def test_rows_that_cannot_be_told_apart_wait_and_hold_nobody_up(box, hub):
+    """One at a time they would be thousands of merges, with the school locked."""
+    one = new_id()
+    nameless = (values("progress_fact", id=None) for _ in range(1_000))
+    repeated = (values("progress_fact", id=one, at_ms=at_ms) for at_ms in range(2_000))
+    began = time.monotonic()
+    await box.send(rows("progress_fact", *nameless, *repeated, *facts(3).rows))
+    assert time.monotonic() - began < POISON_S_MAX
+    assert sorted(await hub.fetch(ASIDE, box.school_id)) == [
+        ("id-is-no-id", 1_000),
+        ("repeated-too-often", 2_000),
+    ]
+    assert await hub.fetchval(FACTS, box.school_id) == 3
+    assert [found.pk for found in (await box.hello()).exceptions] == [one]
 
 
 @pytest.mark.parametrize("message", MESSAGES)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from sync.core.columns import Rows
-from sync.hub.intake.staging import row_hashes, sort_rows
+from sync.hub.intake.staging import IMAGES_MAX, row_hashes, sort_rows
 from sync.merge import row_hash
 from sync.registry import TABLE, TABLES
 from tests.hub.cast import new_id, rows, values
@@ -56,6 +56,23 @@ def test_each_image_of_a_repeated_id_gets_a_turn_of_its_own():
     batches = sort_rows(rows("module", *images), SCHOOL).batches
     turns = [[(row[0], row[3]) for row in batch.rows] for batch in batches]
     assert [set(turn) for turn in turns] == [{(one, rank), (two, rank)} for rank in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("images", "reasons"), [(IMAGES_MAX, []), (IMAGES_MAX + 1, ["repeated-too-often"])]
+)
+def test_an_id_has_a_few_turns_and_beyond_them_all_its_images_wait(images, reasons):
+    one, other = new_id(), values("module")
+    sent = [values("module", id=one, version=1 + number) for number in range(images)]
+    found = sort_rows(rows("module", *sent, other), SCHOOL)
+    assert [refused.reason for refused in found.refused] == reasons * images
+    merged = [row for batch in found.batches for row in batch.rows]
+    assert sorted(merged) == sorted([other] if reasons else [*sent, other])
+
+
+def test_a_row_without_an_id_is_put_aside():
+    sent = rows("module", values("module", id=None), values("module"))
+    assert [refused.reason for refused in sort_rows(sent, SCHOOL).refused] == ["id-is-no-id"]
 
 
 def test_rows_of_an_unknown_table_are_all_put_aside():

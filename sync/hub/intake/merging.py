@@ -16,32 +16,13 @@ from msgspec import Struct
 from appliance.ids import uuid7
 from sync.hub.database import Link
 from sync.hub.intake.erased import erased_people, is_about, without_erased
+from sync.hub.intake.setting_aside import Aside, set_aside
 from sync.hub.intake.staging import Batch, Refused, Sorted
 from sync.hub.intake.statements import Statements, statements
 from sync.hub.intake.unfit import unfit_rows
 from sync.projections import POSTGRES_SECTION_PROGRESS
 from sync.protocol import SegmentHeader
 from sync.registry import Table
-
-REASON_CHARS_MAX: Final = 200  # what PostgreSQL says may quote a whole row
-
-# The same image again, under whatever reason it has now, makes no second copy; the lineage
-# that brought it last is the one that may answer for it.
-KEEP_ASIDE: Final[LiteralString] = """
-WITH known AS (
-     UPDATE sync_quarantine
-        SET reason = $10, node_id = $3, epoch = $4, lane = $5, n = $6
-      WHERE school_id = $1
-        AND tbl       = $7
-        AND pk IS NOT DISTINCT FROM $8
-        AND md5(image) = md5($9::bytea)
-        AND resolved_at_ms IS NULL
-  RETURNING id)
-INSERT INTO sync_quarantine (school_id, id, node_id, epoch, lane, n, tbl, pk, image, reason,
-                             first_at_ms)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
- WHERE NOT EXISTS (SELECT FROM known)
-"""
 
 HAS_ROWS_ASIDE: Final[LiteralString] = """
 SELECT EXISTS (SELECT 1
@@ -98,17 +79,6 @@ class Tally(Struct):
         """Count another set's rows."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-class Aside(Struct, frozen=True):
-    """Where rows that were put aside came from, when they are tried again."""
-
-    school_id: UUID
-    node_id: UUID
-    epoch: UUID
-    lane: int
-    n: int
-    rows: int
 
 
 class Merging(Struct):
@@ -207,27 +177,9 @@ async def keep_all_aside(connection: Link, merging: Merging, refused: list[Refus
     """Keep rows as they came. The node is told, and does not call them safe."""
     if not refused:
         return
-    await connection.executemany(KEEP_ASIDE, [_aside(merging, row) for row in refused])
+    await set_aside(connection, merging.header, refused, now_ms=merging.now_ms)
     merging.tally.quarantined += len(refused)
     merging.has_rows_aside = True
-
-
-def _aside(merging: Merging, refused: Refused) -> tuple[object, ...]:
-    header = merging.header
-    image = dict(zip(refused.columns, refused.values, strict=True))
-    return (
-        header.school_id,
-        uuid7(merging.now_ms),
-        header.node_id,
-        header.epoch,
-        header.lane,
-        header.n,
-        refused.table_name,
-        _id_or_none(image.get("id")),
-        _encode(image),
-        refused.reason[:REASON_CHARS_MAX],
-        merging.now_ms,
-    )
 
 
 async def _merge_staged(connection: Link, merging: Merging, batch: Batch, merge: MergeSet) -> Tally:
@@ -312,9 +264,3 @@ def _image(table: Table, loser: Any) -> bytes:
 def _count(status: str) -> int:
     """Read 'INSERT 0 17'."""
     return int(status.rsplit(" ", 1)[1])
-
-
-def _id_or_none(value: object) -> UUID | None:
-    if isinstance(value, bytes) and len(value) == 16:
-        return UUID(bytes=value)
-    return None

@@ -16,8 +16,9 @@ from sync.hub.database import Link, rows
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import MOVE_FEED, MOVE_SCHOOL
 from sync.hub.intake.fencing import HAS_SUCCESSOR, fence
-from sync.hub.intake.merging import Aside, Merging, Tally, merge_segment
+from sync.hub.intake.merging import Merging, Tally, merge_segment
 from sync.hub.intake.receipts import SchoolLog, lock_school
+from sync.hub.intake.setting_aside import Aside
 from sync.hub.intake.staging import sort_rows
 from sync.registry import TABLE
 

@@ -8,6 +8,7 @@ touched. A newer one sends more: the row is merged without them and kept whole b
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, cast
 from uuid import UUID
@@ -31,6 +32,10 @@ SCHOOL_COLUMN: Final = {
     "course": "org_id",
     "course_run": "org_id",
 }
+
+# A box sends a row once in a segment: its log holds keys. Each further image of one row is a
+# merge of its own with the school locked, 10 ms, so a hostile segment may not hold thousands.
+IMAGES_MAX: Final = 4
 
 # Without these two images of a row have no order.
 COUNTERS: Final = frozenset({"version", "owner_epoch"})
@@ -81,14 +86,13 @@ class Batch(Struct, frozen=True):
         """Rows as the driver copies them: hash, ordinal and what was sent at the end."""
         columns = zip(*self.rows, strict=True)
         own = next(columns)  # the row's own id: no two are the same here
-        first = _wrapped(own) if None in own else map(_wrap_id, own)
         wrapped = [
             _wrapped(column) if declared.type == "id" else column
             for declared, column in zip(self.columns[1:], columns, strict=True)
         ]
         last: list[Sequence[bytes]] = [self.images] if self.strangers else []
         ordinals = range(1, len(self.rows) + 1)
-        return zip(first, *wrapped, self.hashes, ordinals, *last, strict=True)
+        return zip(map(_wrap_id, own), *wrapped, self.hashes, ordinals, *last, strict=True)
 
 
 def _wrapped(column: Sequence[Cell]) -> list[UUID | None]:
@@ -131,6 +135,7 @@ def sort_rows(block: Rows, school_id: UUID, issued: int = 0) -> Sorted:
     values = block.rows if block.columns == names else _reordered(block, names)
     wrong = _wrong_rows(table, columns, values, school_id)
     wrong |= _usurping(table, columns, values, issued)
+    wrong |= _untellable(values)
     refused = [
         Refused(table.name, block.columns, block.rows[at], why) for at, why in sorted(wrong.items())
     ]
@@ -189,6 +194,19 @@ def _usurping(
             high = [at for at, value in enumerate(values) if not _is_issued(value, issued)]
             wrong |= dict.fromkeys(high, "owner-epoch-unknown")
     return wrong
+
+
+def _untellable(rows: Sequence[Values]) -> dict[int, str]:
+    """Rows without an id, and those whose id comes more often than any box sends it.
+
+    Then all images of the row wait: one that was merged would answer for the others.
+    """
+    images = Counter(row[0] for row in rows)
+    if len(images) == len(rows) and None not in images:
+        return {}
+    why = {pk: "repeated-too-often" for pk, count in images.items() if count > IMAGES_MAX}
+    why |= {None: "id-is-no-id"}
+    return {at: why[row[0]] for at, row in enumerate(rows) if row[0] in why}
 
 
 def _is_issued(value: Cell, issued: int) -> bool:
