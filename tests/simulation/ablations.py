@@ -5,16 +5,18 @@ of a world, and leaves everything else as it is.
 """
 
 from contextlib import contextmanager
+from uuid import UUID
 
 from msgspec import structs
 
-from sync.agent import recovery, retention, rows, session
+from sync.agent import erasing, landing, recovery, retention, rows, session
+from sync.agent.erasing import answer_id
 from sync.core.node import Heard, judge_hello
 from sync.core.segment import SegmentCorrupt
 from sync.hub.intake.merging import Tally
 from sync.merge import BECOMES_CURRENT, Image
-from tests.simulation import hub
-from tests.simulation.actions import MIXES, mix
+from tests.simulation import district, hub, world
+from tests.simulation.actions import MIXES, PEOPLE, mix
 from tests.simulation.board import Board
 from tests.simulation.district import School
 from tests.simulation.hub import Crashed, Hub
@@ -202,7 +204,61 @@ def sealing_at_normal():
     return replaced(session, "seal_rows", seal)
 
 
+@contextmanager
+def late_rows_not_asked_about():
+    """The hub holds its list, and does not hold what arrives against it."""
+    with (
+        replaced(district, "without_erased", lambda batch, _people: batch),
+        replaced(district, "is_about", lambda _refused, _people: False),
+    ):
+        yield
+
+
+@contextmanager
+def no_list_beside_the_database():
+    """A hub that was put back knows whom it is to forget from its database alone."""
+
+    def forget_nobody(_hub):
+        pass
+
+    with replaced(hub, "erase_again", forget_nobody), replaced(world, "erase_again", forget_nobody):
+        yield
+
+
+@contextmanager
+def taking_anybody_back():
+    """A box takes what a hub of yesterday still has, whoever it is about."""
+    with (
+        replaced(rows, "is_forgotten", lambda *_args: False),
+        replaced(landing, "is_forgotten", lambda *_args: False),
+    ):
+        yield
+
+
+def one_answer_for_all_copies():
+    """What one copy of a card has forgotten counts as forgotten by all."""
+
+    def of_the_card(me, person_id):
+        return answer_id(structs.replace(me, epoch=UUID(int=0)), person_id)
+
+    return replaced(erasing, "answer_id", of_the_card)
+
+
+@contextmanager
+def answering_with_payloads_left():
+    """A box says that it has forgotten while sealed segments still hold the person."""
+    with (
+        replaced(erasing, "are_traces_sealed", lambda _db: False),
+        replaced(erasing, "_drop_payloads", lambda _db, _me: ()),
+    ):
+        yield
+
+
 REWIND = mix(network=0.1, restore=4, back_up=4, roll_hub_back=3, reads_receipts=False)
+
+OF_YESTERDAY = mix(
+    PEOPLE, network=0.1, district_erases=10, promote_replica=16, restore=4, back_up=4, clone=3
+)
 
 # Each rule with the accidents it is there for.
 ABLATIONS = {
@@ -222,4 +278,18 @@ ABLATIONS = {
     "trimming what is not applied": (trimming_what_is_not_applied, mix(network=0.6, trim=30)),
     "nothing is put aside": (nothing_is_put_aside, MIXES["poison"]),
     "signatures not looked at": (no_signature, MIXES["network"]),
+    "late rows not held against the list": (
+        late_rows_not_asked_about,
+        MIXES["erasure, late sticks"],
+    ),
+    "no list beside the hub's database": (
+        no_list_beside_the_database,
+        MIXES["erasure, old cards and hubs"],
+    ),
+    "forgotten people taken back": (taking_anybody_back, OF_YESTERDAY),
+    "one answer for all copies of a card": (
+        one_answer_for_all_copies,
+        MIXES["erasure, old cards and hubs"],
+    ),
+    "an answer while payloads are left": (answering_with_payloads_left, MIXES["erasure"]),
 }

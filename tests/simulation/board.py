@@ -12,7 +12,6 @@ from typing import ClassVar
 from uuid import UUID
 
 import apsw
-from msgspec import Struct
 from nacl.signing import SigningKey
 
 from appliance.database.agent import AgentDatabase
@@ -26,9 +25,9 @@ from sync.agent.sealing import Stamp
 from sync.agent.session import Chance, Session, Worked
 from sync.agent.store import identity, open_streams
 from sync.core.segment import open_body, read_segment
-from sync.merge import digest, order_of, row_hash
-from sync.registry import TABLE, TABLE_NUMBERED, TABLES
+from sync.registry import TABLE
 from tests.drills.power_loss_vfs import PowerLossDisk
+from tests.simulation.looking import ALL_ROWS, DIRTY, digests_of, name_of, read, row_of
 
 FILE = "school.db"
 LISTED = "erased-people"  # beside the database: a restored backup does not take it back
@@ -40,29 +39,7 @@ INSERT INTO sync_identity (node_id, school_id, epoch)
 VALUES (?1, ?2, ?3)
 """
 
-STREAMS = """
-SELECT s.lane, s.epoch, s.cur_n, s.cur_hash, s.trimmed_n, s.received_n, s.applied_n
-  FROM sync_stream AS s
-"""
-CHAIN = """
-SELECT c.n, c.hash
-  FROM sync_chain AS c
- WHERE c.epoch = ?1 AND c.lane = ?2
- ORDER BY c.n
-"""
-PAYLOADS = """
-SELECT p.lane, p.n
-  FROM sync_segment AS p
- WHERE p.epoch = ?1
-"""
 SURVIVES = "SELECT payload FROM sync_segment WHERE lane = ?1 AND epoch = ?2 AND n = ?3"
-DIRTY = "SELECT tbl, pk FROM sync_dirty"
-CONFLICTS = "SELECT tbl, pk, row_hash FROM sync_conflict"
-
-ALL_ROWS = {
-    table.name: f"SELECT {', '.join(column.name for column in table.columns)} FROM {table.name}"
-    for table in TABLES
-}
 
 
 def make_template(folder):
@@ -71,43 +48,6 @@ def make_template(folder):
     path = folder / FILE
     migrate(path, EDGE_MIGRATIONS, backups=folder, now_ms=BORN_MS)
     return path
-
-
-class Row(Struct, frozen=True):
-    """One current row: its values, its counters and the hash of its content."""
-
-    values: tuple
-    order: tuple
-    hash: bytes
-    is_deleted: bool
-
-
-class Look(Struct, frozen=True):
-    """Everything one board has committed, read at once."""
-
-    rows: dict
-    conflicts: frozenset
-    dirty: frozenset
-    streams: dict
-    payloads: frozenset
-
-    @property
-    def waiting(self):
-        """What a fault-free exchange must make less: unsent segments and unsealed rows."""
-        unsent = sum(stream.cur_n - stream.received_n for stream in self.streams.values())
-        return unsent + len(self.dirty)
-
-
-class Stream(Struct, frozen=True):
-    """One lane's books."""
-
-    epoch: bytes
-    cur_n: int
-    cur_hash: bytes
-    trimmed_n: int
-    received_n: int
-    applied_n: int
-    chain: tuple
 
 
 class Board:
@@ -129,11 +69,16 @@ class Board:
         Board.number += 1
         self.disk = PowerLossDisk(f"board-{Board.number}", dice)
         self.disk.lies_about = "-wal"  # pages of different days are for a backup to mend
+        self._rows_of, self._stale = None, set()  # of which life what was read is
         self.is_up = False
 
     @property
     def path(self):
         return self.folder / FILE
+
+    @property
+    def connections(self):
+        return self.connection, self.db._connection
 
     @property
     def files(self):
@@ -146,7 +91,7 @@ class Board:
         )
         self.connection.pragma("foreign_keys", 0)  # the simulated school has no parents for facts
         self.db = AgentDatabase(self.path, mmap_size_bytes=0, vfs=self.disk.name)
-        for connection in (self.connection, self.db._connection):
+        for connection in self.connections:
             connection.preupdate_hook(self._changed)
         self.begin_session()
         self.is_up = True
@@ -206,6 +151,7 @@ class Board:
         if table is not None:
             values = update.new or update.old
             self.in_use.add(table)
+            self._stale.add(table)
             self.touched.add((table, (update.old or values)[0]))
             if update.old and update.new and is_handed_over(table, update.old, update.new):
                 self.handed_over.append((table, update.old, update.new))
@@ -301,29 +247,25 @@ class Board:
 
     def look(self):
         """What is committed now; read again only when something was."""
-        version = (self.life, self.db.data_version, self.db._connection.total_changes())
+        version = (self.life, *(each.total_changes() for each in self.connections))
         if self._seen is None or self._seen[0] != version:
             self._seen = (version, self._read())
         return self._seen[1]
 
     def _read(self):
-        tuples = self.db.tuples
-        streams = {
-            lane: Stream(epoch, *rest, tuple(tuples(CHAIN, (epoch, lane))))
-            for lane, epoch, *rest in tuples(STREAMS)
-        }
-        epochs = {stream.epoch for stream in streams.values()}
-        return Look(
-            rows={
+        return read(self.db, self._read_rows())
+
+    def _read_rows(self):
+        """Tables that SQLite has said nothing of are as they were."""
+        if self._rows_of != self.life:
+            self._rows_of, self._rows, self._stale = self.life, {}, set(self.in_use)
+        for table in self._stale:
+            self._rows[table] = {
                 (table.name, values[0]): row_of(table, values)
-                for table in self.in_use
-                for values in tuples(ALL_ROWS[table.name])
-            },
-            conflicts=frozenset((name_of(tbl), *rest) for tbl, *rest in tuples(CONFLICTS)),
-            dirty=frozenset((name_of(tbl), pk) for tbl, pk in tuples(DIRTY)),
-            streams=streams,
-            payloads=frozenset(row for epoch in epochs for row in tuples(PAYLOADS, (epoch,))),
-        )
+                for values in self.db.tuples(ALL_ROWS[table.name])
+            }
+        self._stale.clear()
+        return {key: row for rows in self._rows.values() for key, row in rows.items()}
 
     def dirty(self):
         return {(name_of(tbl), pk) for tbl, pk in self.db.tuples(DIRTY)}
@@ -358,24 +300,6 @@ class Board:
             with contextlib.closing(apsw.Connection(f"{name}/{FILE}")) as disk:
                 found = disk.execute(SURVIVES, (sent.lane, sent.epoch.bytes, sent.n)).fetchall()
         return found == [(sent.payload,)]
-
-
-def row_of(table, values):
-    is_deleted = not table.is_fact and values[-1] is not None  # registry.VERSION_COLUMNS
-    return Row(values, order_of(table, values), row_hash(table, values), is_deleted)
-
-
-def digests_of(rows, without):
-    """Count and digest of each table, but for the rows named in `without`."""
-    parts = {table.name: [] for table in TABLES}
-    for (name, pk), row in rows.items():
-        if (name, pk) not in without:
-            parts[name].append((pk, order_of(TABLE[name], row.values)[1], row.hash))
-    return {name: (len(found), digest(found)) for name, found in parts.items() if found}
-
-
-def name_of(number):
-    return TABLE_NUMBERED[number].name
 
 
 def stamp(now_ms):

@@ -38,9 +38,9 @@ from sync.protocol import (
     receipt_message,
 )
 from sync.registry import TABLE
-from tests.simulation.board import digests_of
 from tests.simulation.district import School, names
 from tests.simulation.forgetting import erase_again
+from tests.simulation.looking import digests_of
 from tests.simulation.outlet import scope_states
 
 COMMITS_KEPT = 60

@@ -24,7 +24,7 @@ from tests.simulation.runner import MEMORY
 from tests.simulation.world import World
 
 BOARDS = st.integers(0, BOARDS_MAX - 1)
-STORY = mix(works=(*WORKS, "repeat_id", "poison", "misfile"), network=0.0)
+STORY = mix(works=(*WORKS, "repeat_id", "poison", "misfile", "rename"), network=0.0)
 ACCIDENTS = sorted(accidents.ACTS.keys() - {"work", "talk", "power_fails", "killed", "restore"})
 FEW = settings(
     max_examples=80,

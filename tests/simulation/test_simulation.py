@@ -50,7 +50,9 @@ def test_a_seed_is_every_choice(template, tmp_path):
     assert play(7, MIXES["everything"], tmp_path, template) == first
 
 
-@pytest.mark.parametrize("mix", ["restore and rollback", "clone and restore", "sticks", "poison"])
+@pytest.mark.parametrize(
+    "mix", ["restore and rollback", "clone and restore", "sticks", "poison", "erasure, late sticks"]
+)
 def test_i11_clocks_decide_nothing(mix, template, tmp_path):
     ends = [ended(mix, clock, tmp_path / str(clock), template) for clock in range(3)]
     assert ends[0] == ends[1] == ends[2]
