@@ -6,10 +6,12 @@ The real box with a class that works, its agent running beside it without a way 
 the real commands, the real hub and PostgreSQL. The school was at the district's office once,
 to join; from then on everything goes by sticks, and a courier whom nobody should hire. At
 the end a few sticks are carried with care, and every table of the box is compared with the
-hub's copy, row by row, and both with the ledger kept on the phones' side.
+hub's copy, row by row, and both with the ledger kept on the phones' side; and every photo that
+was handed in with the bytes that the hub has kept.
 """
 
 import asyncio
+import hashlib
 import os
 import shutil
 import subprocess
@@ -21,6 +23,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 from msgspec import Struct, field
@@ -39,6 +42,7 @@ from sync.agent.__main__ import NOTHING_NEW
 from sync.agent.agent import hardware_name
 from sync.agent.keys import read_node_key
 from sync.agent.link import enrol, open_client
+from sync.agent.parcels import unsent_files
 from sync.agent.sealing import Stamp
 from sync.agent.store import backlog, identity
 from sync.core.segment import MAGIC
@@ -50,6 +54,10 @@ PUPILS: Final = 12
 AT_WORK: Final = 5  # of them in one week
 CLOSING_MAX: Final = 4  # sticks carried with care; one finds what waits, one brings the receipt
 
+WITH_PHOTO: Final = 0.6
+PHOTO_BYTES_MAX: Final = 400_000
+OK: Final = 200
+
 NAME_BYTES_MIN: Final = 5
 LOST: Final = 0.2
 LATE: Final = 0.35
@@ -57,6 +65,7 @@ REPEATED: Final = 0.3
 DAMAGED: Final = 0.25
 
 REVISIONS = "SELECT submission_id, rev FROM submission_revision WHERE school_id = $1"
+WHOLE = "SELECT sha256 FROM sync_blob WHERE school_id = $1 AND whole_at_ms IS NOT NULL"
 TWICE = "SELECT count(*) - count(DISTINCT hash) FROM sync_inbox WHERE school_id = $1"
 
 
@@ -80,6 +89,8 @@ class Result(Struct):
     acknowledged: int
     duplicated: int
     waiting: int
+    photos: int
+    photos_lost: int
     readable: int = 0
     seconds: float = 0.0
 
@@ -91,7 +102,7 @@ class Result(Struct):
     @property
     def is_good(self) -> bool:
         """Nothing lost, nothing twice, nothing left waiting, both sides alike."""
-        left = self.duplicated or self.waiting or self.readable
+        left = self.duplicated or self.waiting or self.readable or self.photos_lost
         return self.verdict.is_equal and not left
 
     def line(self) -> str:
@@ -104,6 +115,7 @@ class Result(Struct):
             f"repeated {tally.repeated}, damaged {tally.damaged}), "
             f"acknowledged {self.acknowledged}, lost {self.lost}, "
             f"duplicated {self.duplicated}, waiting {self.waiting}, digests {digests}, "
+            f"photos {self.photos}, photos lost {self.photos_lost}, "
             f"names readable on a stick {self.readable}, "
             f"{self.seconds:.0f} s"
         )
@@ -246,7 +258,7 @@ async def drill(weeks: int, seed: int, *, pupils: int = PUPILS) -> Result:
                 hang_up([room])
                 for _ in range(CLOSING_MAX):
                     await asyncio.to_thread(courier.with_care)
-                    if waiting(school) == 0:
+                    if waiting(school) == 0 and not files_left(school):
                         break
         result = await judge(hub, room, weeks, courier.tally)
         result.seconds = time.monotonic() - began
@@ -281,16 +293,29 @@ async def arrive(school: School, seed: int) -> Classroom:
 async def work(room: Classroom, dice: Random) -> None:
     """A week: some read, some hand in, a teacher marks what is there."""
     for learner in dice.sample(room.learners, AT_WORK):
-        await read_and_write(learner, dice)
+        revision_id = await read_and_write(learner, dice)
+        if dice.random() < WITH_PHOTO:
+            await add_photo(learner, revision_id, dice)
     teacher = dice.choice(room.teachers)
     await teacher.mark_some(await teacher.board(), most=AT_WORK - 1)
 
 
-async def read_and_write(learner: Learner, dice: Random) -> None:
+async def read_and_write(learner: Learner, dice: Random) -> UUID:
     assert learner.run is not None
     for section_id in dice.sample(sections_of(learner.run), 2):
         await learner.report(section_id, dice.randrange(101))
-    await learner.hand_in(uuid7(system_clock()), learner.some_words(4))
+    revision_id = uuid7(system_clock())
+    await learner.hand_in(revision_id, learner.some_words(4))
+    return revision_id
+
+
+async def add_photo(learner: Learner, revision_id: UUID, dice: Random) -> None:
+    """A photo with a name in it, in pieces and not a multiple of them."""
+    content = learner.pupil.name.encode() + dice.randbytes(dice.randrange(1_000, PHOTO_BYTES_MAX))
+    address = f"/api/v1/submission-revisions/{revision_id}/files/{uuid7(system_clock())}"
+    kind = {"content-type": "application/octet-stream"}
+    answer = await learner.phone.send("PUT", f"{address}?name=picha.jpg", content, kind)
+    assert answer.status == OK, answer
 
 
 async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally) -> Result:
@@ -300,11 +325,37 @@ async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally) -> Result:
     try:
         verdict = await compare(school.database, connection, school.school_id, room.book)
         duplicated = await count_duplicates(connection, school, verdict)
+        whole = {found["sha256"] for found in await connection.fetch(WHOLE, school.school_id)}
     finally:
         await connection.close()
+    photos = photos_of(school)
+    kept = hub.data / "blobs" / str(school.school_id)
     return Result(
-        weeks, tally, verdict, room.book.acknowledged, duplicated, waiting(school), tally.readable
+        weeks=weeks,
+        tally=tally,
+        verdict=verdict,
+        acknowledged=room.book.acknowledged,
+        duplicated=duplicated,
+        waiting=waiting(school),
+        photos=len(photos),
+        photos_lost=sum(each not in whole or not is_kept(kept, each) for each in photos),
+        readable=tally.readable,
     )
+
+
+def photos_of(school: School) -> list[bytes]:
+    """Hash what lies on the box's card; the rows that name it are compared with the rest."""
+    return [
+        hashlib.sha256(path.read_bytes()).digest()
+        for path in (school.data_dir / "blobs").glob("*")
+        if path.is_file()
+    ]
+
+
+def is_kept(folder: Path, sha256: bytes) -> bool:
+    """Whether the hub has these very bytes."""
+    path = folder / sha256.hex()
+    return path.exists() and hashlib.sha256(path.read_bytes()).digest() == sha256
 
 
 async def count_duplicates(hub: Any, school: School, verdict: Verdict) -> int:
@@ -325,6 +376,12 @@ def waiting(school: School) -> int:
         me = identity(db)
         assert me is not None
         return backlog(db, me.epoch).waiting
+
+
+def files_left(school: School) -> int:
+    """How many files the district has not spoken of."""
+    with opened(school) as db:
+        return len(unsent_files(db))
 
 
 def main() -> int:

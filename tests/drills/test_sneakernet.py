@@ -9,7 +9,7 @@ from demo.compare import Custody, Side, TableMatch, Verdict
 from tests.drills.sneakernet import Result, Tally, drill
 
 EQUAL = TableMatch("grade", Side(2, 7), Side(2, 7))
-GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0)
+GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0, 3, 0)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0)
         ({"verdict": Verdict([EQUAL], Custody(5, 5, 5), 1)}, "FAIL"),
         ({"duplicated": 1}, "duplicated 1"),
         ({"waiting": 3}, "waiting 3"),
+        ({"photos_lost": 1}, "photos 3, photos lost 1"),
         ({"readable": 1}, "names readable on a stick 1"),
     ],
 )
@@ -43,3 +44,4 @@ def test_two_weeks_of_sticks_lose_and_double_nothing():
     result = asyncio.run(drill(2, seed=7, pupils=5))
     assert result.is_good, result.line()
     assert result.acknowledged > 30
+    assert result.photos > 2
