@@ -65,6 +65,7 @@ from sync.hub.reports import pages as reports_pages
 from sync.hub.reports import routes as reports_routes
 from sync.hub.running import Hub
 from sync.hub.settings import HubSettings
+from sync.hub.sticks import pages as sticks_pages
 
 FORM_BYTES_MAX: Final = 64 << 10  # the largest form of the hub's pages is 2 KB
 TEMPLATES: Final = Path(__file__).parents[1]
@@ -92,6 +93,7 @@ ROUTES: Final = (
     *erasure_routes.ROUTES,
     *blobs_routes.ROUTES,
     *outlet_routes.ROUTES,
+    *sticks_pages.ROUTES,
 )
 
 

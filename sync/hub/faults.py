@@ -14,6 +14,7 @@ ChainBroken                  a segment that does not continue what is here
 UploadGone                   the first part of a segment whose rest was sent is not here
 WrongSchool                  a segment that is not from the box that brings it
 StickTrouble                 a stick that is not there, closed, full or damaged
+StickEmpty                   files that were uploaded, none of them a box's
 WrongClaimCode               not what the hub's console shows
 AlreadyClaimed               the district exists already
 OwnedElsewhere               a school's own row; only a command changes it
@@ -23,7 +24,7 @@ BlobUnknown                  a file that no work of this school names, or that i
 BackupFailed                 a backup that could not be taken, or is not what was promised
 """
 
-from appliance.errors import Conflict, DarasaError, Forbidden, NotFound, SignInNeeded
+from appliance.errors import Conflict, DarasaError, Forbidden, Invalid, NotFound, SignInNeeded
 
 KEEPER_HINT = "Ask the district for a new enrolment token and type it on the box's district page."
 
@@ -168,6 +169,14 @@ class StickTrouble(DarasaError):
     code = "stick-unreadable"
     title = "The stick did not work"
     hint = "What was taken in stays so. Mount the stick again, or ask the school for another."
+
+
+class StickEmpty(Invalid):
+    """Files came, and none of them lies where a box puts its own."""
+
+    code = "stick-empty"
+    title = "Nothing from a school is among these files"
+    hint = "Choose the folder darasa of the stick itself, or a zip file of it."
 
 
 class WrongClaimCode(Forbidden):

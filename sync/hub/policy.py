@@ -116,6 +116,10 @@ POLICY: Final[dict[str, Who]] = {
     "POST /api/v1/schools/{school_id}/erasures": "district",
     "GET /api/v1/schools/{school_id}/erasures/people": "district",
     "GET /api/v1/schools/{school_id}/erasures/{person_id}": "district",
+    # sticks
+    "GET /sticks": "district",
+    "POST /sticks": "district",
+    "GET /sticks/{upload_id}/answer": "district",
     # intake
     "POST /sync/v1/enrol": "anonymous",  # the token is the proof
     "POST /sync/v1/challenge": "anonymous",

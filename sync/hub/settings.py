@@ -65,6 +65,11 @@ class HubSettings(Struct, frozen=True, kw_only=True):
         return self.data / "erased-people"
 
     @property
+    def sticks_folder(self) -> Path:
+        """What was uploaded of sticks while it is taken in, and answers of the last week."""
+        return self.data / "sticks"
+
+    @property
     def claim_file(self) -> Path:
         """The claim code, mode 0600, until the district is claimed."""
         return self.data / "claim-code"
