@@ -27,12 +27,9 @@ SELECT s.person_id, p.display_name, p.org_id, p.locale,
 
 TEACHES_CLASS: Final[LiteralString] = """
 SELECT 1
-  FROM role_assignment
+  FROM class_teacher
  WHERE person_id = ?1
-   AND role = 'teacher'
-   AND scope_kind = 'class_group'
-   AND scope_id = ?2
-   AND deleted_at_ms IS NULL
+   AND class_group_id = ?2
 """
 
 CREDENTIAL: Final[LiteralString] = """

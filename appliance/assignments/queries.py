@@ -13,12 +13,9 @@ TASKS_MAX: Final = 200  # of one run or one pupil: a task for every school day o
 RUN_TAUGHT: Final[LiteralString] = """
 SELECT r.id AS course_run_id, r.class_group_id, g.name AS class_name, c.title AS course_title
   FROM course_run AS r
-  JOIN role_assignment AS t
-    ON t.scope_id = r.class_group_id
-   AND t.role = 'teacher'
-   AND t.scope_kind = 'class_group'
+  JOIN class_teacher AS t
+    ON t.class_group_id = r.class_group_id
    AND t.person_id = ?2
-   AND t.deleted_at_ms IS NULL
   JOIN class_group AS g
     ON g.id = r.class_group_id
   JOIN course_version AS v
@@ -35,12 +32,9 @@ SELECT a.id, a.course_run_id, a.title, a.instructions, a.due_at_ms, a.points_max
   FROM assessment AS a
   JOIN course_run AS r
     ON r.id = a.course_run_id
-  JOIN role_assignment AS t
-    ON t.scope_id = r.class_group_id
-   AND t.role = 'teacher'
-   AND t.scope_kind = 'class_group'
+  JOIN class_teacher AS t
+    ON t.class_group_id = r.class_group_id
    AND t.person_id = ?2
-   AND t.deleted_at_ms IS NULL
  WHERE a.id = ?1
    AND a.deleted_at_ms IS NULL
 """

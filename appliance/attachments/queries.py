@@ -79,12 +79,9 @@ SELECT EXISTS (SELECT 1
                    ON a.id = s.assessment_id
                  JOIN course_run AS r
                    ON r.id = a.course_run_id
-                 JOIN role_assignment AS t
-                   ON t.scope_id = r.class_group_id
-                  AND t.role = 'teacher'
-                  AND t.scope_kind = 'class_group'
+                 JOIN class_teacher AS t
+                   ON t.class_group_id = r.class_group_id
                   AND t.person_id = ?2
-                  AND t.deleted_at_ms IS NULL
                 WHERE s.id = ?1)
 """
 

@@ -39,12 +39,9 @@ SELECT g.id, g.name, g.grade_level,
        g.version
   FROM class_group AS g
  WHERE g.deleted_at_ms IS NULL
-   AND g.id IN (SELECT r.scope_id
-                  FROM role_assignment AS r
-                 WHERE r.person_id = ?1
-                   AND r.role = 'teacher'
-                   AND r.scope_kind = 'class_group'
-                   AND r.deleted_at_ms IS NULL)
+   AND g.id IN (SELECT t.class_group_id
+                  FROM class_teacher AS t
+                 WHERE t.person_id = ?1)
  ORDER BY g.name
  LIMIT ?2
 """
@@ -82,14 +79,11 @@ SELECT DISTINCT m.person_id, p.display_name,
 """
 
 TEACHERS: Final[LiteralString] = """
-SELECT DISTINCT r.person_id, p.display_name
-  FROM role_assignment AS r
+SELECT DISTINCT t.person_id, p.display_name
+  FROM class_teacher AS t
   JOIN person AS p
-    ON p.id = r.person_id
- WHERE r.scope_id = ?1
-   AND r.role = 'teacher'
-   AND r.scope_kind = 'class_group'
-   AND r.deleted_at_ms IS NULL
+    ON p.id = t.person_id
+ WHERE t.class_group_id = ?1
  ORDER BY p.display_name
  LIMIT 50
 """
@@ -119,12 +113,9 @@ SELECT p.id, p.display_name
                   AND r.role = 'teacher'
                   AND r.deleted_at_ms IS NULL)
    AND NOT EXISTS (SELECT 1
-                     FROM role_assignment AS r
-                    WHERE r.person_id = p.id
-                      AND r.role = 'teacher'
-                      AND r.scope_kind = 'class_group'
-                      AND r.scope_id = ?2
-                      AND r.deleted_at_ms IS NULL)
+                     FROM class_teacher AS t
+                    WHERE t.person_id = p.id
+                      AND t.class_group_id = ?2)
  ORDER BY p.display_name
  LIMIT 500
 """
@@ -134,9 +125,9 @@ SELECT DISTINCT p.id, p.display_name, p.state, 'learner' AS roles,
        c.person_id IS NOT NULL     AS has_pin,
        coalesce(c.failed, 0) >= ?3 AS is_locked,
        p.version, p.owner_node_id IS NOT NULL AS is_districts
-  FROM role_assignment AS r
+  FROM class_teacher AS t
   JOIN class_member AS m
-    ON m.class_group_id = r.scope_id
+    ON m.class_group_id = t.class_group_id
    AND m.deleted_at_ms IS NULL
   JOIN person AS p
     ON p.id = m.person_id
@@ -144,22 +135,16 @@ SELECT DISTINCT p.id, p.display_name, p.state, 'learner' AS roles,
   LEFT JOIN credential AS c
     ON c.person_id = p.id
    AND c.kind = 'pin'
- WHERE r.person_id = ?1
-   AND r.role = 'teacher'
-   AND r.scope_kind = 'class_group'
-   AND r.deleted_at_ms IS NULL
+ WHERE t.person_id = ?1
  LIMIT ?2
 """
 
 IS_PUPIL_OF: Final[LiteralString] = """
 SELECT 1
   FROM class_member AS m
-  JOIN role_assignment AS r
-    ON r.scope_id = m.class_group_id
-   AND r.scope_kind = 'class_group'
-   AND r.role = 'teacher'
-   AND r.person_id = ?2
-   AND r.deleted_at_ms IS NULL
+  JOIN class_teacher AS t
+    ON t.class_group_id = m.class_group_id
+   AND t.person_id = ?2
  WHERE m.person_id = ?1
    AND m.deleted_at_ms IS NULL
  LIMIT 1

@@ -41,13 +41,10 @@ SELECT m.class_group_id, m.person_id
 """
 
 KNOWN_TEACHERS: Final[LiteralString] = """
-SELECT r.scope_id AS class_group_id, r.person_id
+SELECT t.class_group_id, t.person_id
   FROM class_group AS g
-  JOIN role_assignment AS r
-    ON r.scope_id = g.id
-   AND r.role = 'teacher'
-   AND r.scope_kind = 'class_group'
-   AND r.deleted_at_ms IS NULL
+  JOIN class_teacher AS t
+    ON t.class_group_id = g.id
  WHERE g.org_id = ?1
    AND g.deleted_at_ms IS NULL
 """

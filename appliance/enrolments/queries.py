@@ -83,9 +83,9 @@ SELECT r.id, r.class_group_id, g.name AS class_name, r.course_version_id,
           FROM class_member AS k
          WHERE k.class_group_id = r.class_group_id
            AND k.deleted_at_ms IS NULL) AS learners
-  FROM role_assignment AS t
+  FROM class_teacher AS t
   JOIN course_run AS r
-    ON r.class_group_id = t.scope_id
+    ON r.class_group_id = t.class_group_id
    AND r.deleted_at_ms IS NULL
   JOIN class_group AS g
     ON g.id = r.class_group_id
@@ -95,9 +95,6 @@ SELECT r.id, r.class_group_id, g.name AS class_name, r.course_version_id,
   JOIN course AS c
     ON c.id = v.course_id
  WHERE t.person_id = ?1
-   AND t.role = 'teacher'
-   AND t.scope_kind = 'class_group'
-   AND t.deleted_at_ms IS NULL
  ORDER BY g.name, c.title, r.id
  LIMIT ?2
 """
@@ -108,14 +105,11 @@ SELECT g.id, g.name,
           FROM class_member AS k
          WHERE k.class_group_id = g.id
            AND k.deleted_at_ms IS NULL) AS learners
-  FROM role_assignment AS t
+  FROM class_teacher AS t
   JOIN class_group AS g
-    ON g.id = t.scope_id
+    ON g.id = t.class_group_id
    AND g.deleted_at_ms IS NULL
  WHERE t.person_id = ?1
-   AND t.role = 'teacher'
-   AND t.scope_kind = 'class_group'
-   AND t.deleted_at_ms IS NULL
  ORDER BY g.name, g.id
  LIMIT ?2
 """
@@ -160,11 +154,9 @@ SELECT e.id
 TEACHES_RUN: Final[LiteralString] = """
 SELECT 1
   FROM course_run AS r
-  JOIN role_assignment AS t
-    ON t.scope_id = r.class_group_id
+  JOIN class_teacher AS t
+    ON t.class_group_id = r.class_group_id
    AND t.person_id = ?2
-   AND t.role = 'teacher'
-   AND t.deleted_at_ms IS NULL
  WHERE r.id = ?1
    AND r.deleted_at_ms IS NULL
 """

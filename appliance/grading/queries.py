@@ -77,12 +77,9 @@ SELECT s.id AS submission_id, s.assessment_id, s.person_id, p.display_name, a.ti
     ON r.id = a.course_run_id
   JOIN class_group AS c
     ON c.id = r.class_group_id
-  JOIN role_assignment AS t
-    ON t.scope_id = r.class_group_id
-   AND t.role = 'teacher'
-   AND t.scope_kind = 'class_group'
+  JOIN class_teacher AS t
+    ON t.class_group_id = r.class_group_id
    AND t.person_id = ?2
-   AND t.deleted_at_ms IS NULL
   JOIN person AS p
     ON p.id = s.person_id
  WHERE s.id = ?1

@@ -55,17 +55,14 @@ SELECT a.id, a.course_run_id, a.title, a.due_at_ms,
          WHERE s.assessment_id = a.id
            AND s.state IN ('submitted', 'in_grading')
            AND s.deleted_at_ms IS NULL) AS to_mark
-  FROM role_assignment AS t
+  FROM class_teacher AS t
   JOIN course_run AS r
-    ON r.class_group_id = t.scope_id
+    ON r.class_group_id = t.class_group_id
    AND r.deleted_at_ms IS NULL
   JOIN assessment AS a
     ON a.course_run_id = r.id
    AND a.deleted_at_ms IS NULL
  WHERE t.person_id = ?1
-   AND t.role = 'teacher'
-   AND t.scope_kind = 'class_group'
-   AND t.deleted_at_ms IS NULL
  ORDER BY a.due_at_ms IS NULL, a.due_at_ms DESC, a.id
  LIMIT ?2
 """

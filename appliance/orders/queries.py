@@ -123,12 +123,9 @@ SELECT DISTINCT p.id, p.display_name
   JOIN class_member AS m
     ON m.person_id = p.id
    AND m.deleted_at_ms IS NULL
-  JOIN role_assignment AS t
-    ON t.scope_id = m.class_group_id
-   AND t.scope_kind = 'class_group'
-   AND t.role = 'teacher'
+  JOIN class_teacher AS t
+    ON t.class_group_id = m.class_group_id
    AND t.person_id = ?1
-   AND t.deleted_at_ms IS NULL
  WHERE c.kind IN ('create_person', 'reset_pin')
    AND NOT EXISTS (SELECT 1
                      FROM credential AS k
