@@ -21,7 +21,10 @@ from appliance.app import create_app as create_box
 from appliance.database.agent import AgentDatabase
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate, schema_version
 from appliance.database.writer import Writer
+from appliance.orders.commands import carry_out
 from appliance.settings import Settings
+from appliance.telemetry.commands import add_sample
+from appliance.telemetry.vitals import Vitals
 from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.store import identity, open_streams, streams
 from sync.core.segment import read_segment
@@ -31,10 +34,22 @@ from sync.registry import TABLES
 from tests.box import running_box, sign_in
 from tests.cast import NOW_MS, a_school, new_id
 from tests.lessons import reads_rain
+from tests.orders.cast import came_down, ordered
 from tests.sources import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
 SEGMENT_BYTES = 1_500  # several segments, so that the chain is kept too
+PHOTO = b"\xff\xd8\xff\xe0 a well" * 20
+VITALS = Vitals(
+    uss_bytes=48 << 20,
+    memory_free_bytes=3 << 30,
+    disk_free_bytes=9 << 30,
+    disk_total_bytes=28 << 30,
+    database_bytes=1 << 20,
+    wal_bytes=0,
+    temperature_c=48.5,
+    uptime_s=3_600,
+)
 JOIN_HUB = """
 UPDATE sync_identity
    SET hub_id = ?1, hub_key = ?2, hub_url = 'http://127.0.0.1:8100', incarnation = ?3
@@ -91,9 +106,20 @@ def fill_school(path):
     writer.start()
     try:
         school = writer.write_blocking(a_school)
+        writer.write_blocking(hear_the_district, school)
+        writer.write_blocking(add_sample, VITALS, now_ms=NOW_MS, clock_quality=3)
         return school, reads_rain(writer, school)
     finally:
         writer.stop()
+
+
+def hear_the_district(tx, school):
+    """What came down: words, a bound for the link, and an order that is carried out."""
+    where = {"org_id": school.school_id}
+    came_down(tx, "announcement", **where, title="Mvua", body="", from_at_ms=NOW_MS)
+    came_down(tx, "setting", **where, key="link_hours", value='"18-6"')
+    order_id = ordered(tx, school, "reset_pin", {"person_id": school.jose})
+    carry_out(tx, order_id, now_ms=NOW_MS, quality=3)
 
 
 def play_a_lesson(path, school, reading):
@@ -107,7 +133,10 @@ def play_a_lesson(path, school, reading):
         ):
             sign_in(box, getattr(school, name))
             work = {"assessment_id": str(school.village), "body": words}
-            receipt = answered(box.put(f"/api/v1/submission-revisions/{new_id()}", json=work))
+            revision = f"/api/v1/submission-revisions/{new_id()}"
+            receipt = answered(box.put(revision, json=work))
+            file = f"{revision}/files/{new_id()}"
+            box.put(file, params={"name": "kisima.jpg"}, content=PHOTO).raise_for_status()
             hand_ins[receipt["code"]] = words
         sign_in(box, school.amina)
         fact = {"enrolment_id": str(reading.amina), "percent": 60, "at_ms": NOW_MS}
@@ -123,6 +152,8 @@ def mark(box, school, submission_id):
     grade = {"id": str(new_id()), "points_mp": 7_500, "comment": "Vizuri. أحسنت."}
     grade["version"] = answered(box.get(place))["version"]
     answered(box.post(f"{place}/grades", json=grade))
+    wish = {"kind": "other", "wish": "Vitabu zaidi, tafadhali. نريد كتبًا أكثر"}
+    answered(box.put(f"/api/v1/proposals/{new_id()}", json=wish))
 
 
 def answered(response):
