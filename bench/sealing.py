@@ -17,7 +17,7 @@ from bench.district import Courier
 from bench.results import Figure, at_most, known, percentile
 from demo.people import Learner, sections_of
 from sync.agent import store
-from sync.agent.agent import breathe
+from sync.agent.conversation import breathe
 from sync.agent.keys import read_node_key
 from sync.agent.sealing import Share, Stamp, seal_rows
 

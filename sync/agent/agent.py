@@ -19,44 +19,31 @@ from nacl.signing import SigningKey
 
 from appliance.clock import Clock, clock_quality
 from appliance.database.agent import AgentDatabase
-from appliance.database.faults import WriteFailed
-from appliance.database.integrity import foreign_key_check
-from appliance.errors import Busy, DarasaError, StorageFull
+from appliance.errors import DarasaError
 from appliance.ids import uuid7
 from appliance.settings import Settings
-from sync.agent import blobs, boards, downstream, enrolment, retention, store, verifying
-from sync.agent.budget import Leave, bounds_here
-from sync.agent.comparing import Comparison
-from sync.agent.erasing import erase_people
-from sync.agent.faults import (
-    BudgetSpent,
-    ClockDoubted,
-    HubBusy,
-    HubUntrusted,
-    Refused,
-    Unreachable,
-)
+from sync.agent import boards, enrolment, store
+from sync.agent.budget import bounds_here
+from sync.agent.conversation import Conversation, Means, Round, forget_people
+from sync.agent.faults import BudgetSpent, ClockDoubted, HubBusy, Unreachable
 from sync.agent.hubtime import HubClock
 from sync.agent.keys import IDENTITY_KEY, make_next_key, read_node_key
 from sync.agent.line import SETTLE_S, Line
 from sync.agent.link import Link, Pass, enrol
-from sync.agent.pace import SIZE_BYTES_MIN, WAIT_S_MAX, Pace
+from sync.agent.notes import CARD_TROUBLE, note_trouble
+from sync.agent.pace import WAIT_S_MAX, Pace
 from sync.agent.rotation import finish_rotation
 from sync.agent.routes import default_routes
-from sync.agent.sealing import Share, Stamp
-from sync.agent.session import Chance, Fetch, Greet, Request, Send, Session, Worked
+from sync.agent.sealing import Stamp
+from sync.agent.session import Chance, Session
 from sync.agent.shedding import shed
-from sync.agent.store import RANK_MAX, Identity
+from sync.agent.store import Identity
 from sync.agent.turn import turn
-from sync.core.segment import read_segment
 from sync.protocol import NONCE_BYTES
 
 logger = logging.getLogger(__name__)
 
-BREATH_S: Final = 0.005
 POLL_S: Final = 1.0  # `data_version` is one read of shared memory
-WORDS_MAX: Final = 500
-CARD_TROUBLE: Final = (Busy, StorageFull, WriteFailed)
 
 
 class Seams(Struct, frozen=True):
@@ -69,13 +56,6 @@ class Seams(Struct, frozen=True):
     fingerprint: bytes = b""
     quality: Callable[[], int] = clock_quality
     routes: Callable[[], frozenset[str]] = default_routes
-
-
-class Round(Struct, frozen=True):
-    """What one conversation carried."""
-
-    segments: int = 0
-    rows_fetched: int = 0
 
 
 class Agent:
@@ -125,18 +105,18 @@ class Agent:
             await self._enrol_if_asked()
             carried = await self.converse()
         except (Unreachable, HubBusy) as error:
-            self._note(error)
+            note_trouble(self._db, error)
             logger.info("hub out of reach code=%s detail=%s", error.code, error.detail)
             self._is_cut = isinstance(error, Unreachable)
             return self._pace.asked_to_wait(getattr(error, "retry_after_s", 0.0))
         except BudgetSpent as error:
-            self._note(error)
+            note_trouble(self._db, error)
             return self._line.quiet_s
         except CARD_TROUBLE as error:
             logger.error("card refused code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
             return self._pace.failed()
         except DarasaError as error:
-            self._note(error)
+            note_trouble(self._db, error)
             logger.error("sync stopped code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it, a traceback would not
             return WAIT_S_MAX
         self._pace.heard()
@@ -150,7 +130,7 @@ class Agent:
         me = store.identity(self._db)
         if me is None or me.hub_id is None:
             return Round()
-        await self._forget(me)
+        await forget_people(self._db, me, self._settings, self._seams.clock)
         if not self._line.is_worth_it(me):
             return Round()
         try:
@@ -178,137 +158,9 @@ class Agent:
     async def _converse(self, me: Identity, key: SigningKey, client: httpx.AsyncClient) -> Round:
         session = Session(self._db, key, self._chance)
         link = Link(client, me, key, self._pass, time.monotonic, self._line.allow)
-        segments = rows = 0
-        owed = me.recovery_due
-        while request := self._next_request(session):
-            rows += await self._carry(session, link, request)
-            segments += isinstance(request, Send)
-            await asyncio.sleep(0)  # let the watchdog's beat in between two steps
-        rows += await self._do_the_rest(session, link)
-        if session.forked is not None:
-            logger.warning("new epoch reason=%s", session.forked)
-        if owed or session.forked is not None:
-            self._look_for_dangling()
-        retention.trim(self._db, now_ms=self._seams.clock())
-        return Round(segments, rows)
-
-    async def _do_the_rest(self, session: Session, link: Link) -> int:
-        """Everything that is neither a hand-in nor a mark, as far as the link's bound allows."""
-        if session.agreed is None:
-            return 0  # the bound was reached before hello
-        rows = 0
-        try:
-            with self._line.bulk():
-                rows = await self._fetch_down(session, link)
-                if session.is_complete:
-                    blobs.drop_orphans(self._db, self._settings.blobs)
-                await self._erase(session, link)
-                await self._compare(session, link)
-                await self._move_files(link)
-        except BudgetSpent as error:
-            logger.info("the rest waits code=%s", error.code)
-        return rows
-
-    async def _fetch_down(self, session: Session, link: Link) -> int:
-        """Fetch what the hub writes, after the school's own work; it never stops the rest."""
-        assert session.agreed is not None
-        try:
-            return await downstream.fetch_down(self._db, link, session.agreed, self._seams.clock)
-        except (Refused, HubUntrusted) as error:
-            logger.error("nothing taken down code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
-            self._note(error)
-            return 0
-
-    async def _erase(self, session: Session, link: Link) -> None:
-        """Forget whom the list names that was just fetched, and say so at once."""
-        me = store.identity(self._db)
-        assert me is not None
-        steps = await self._forget(me)
-        while steps and (request := self._next_request(session)):
-            await self._carry(session, link, request)
-
-    async def _forget(self, me: Identity) -> int:
-        """Forget whom the list names, also without a link: it may have come on a stick."""
-        listed, now_ms = self._settings.erased_people, self._seams.clock()
-        steps = 0
-        for _ in erase_people(self._db, me, listed, files=self._settings.blobs, now_ms=now_ms):
-            steps += 1
-            await asyncio.sleep(0)
-        return steps
-
-    async def _move_files(self, link: Link) -> None:
-        """Last of all, and only while no row waits."""
-        clock, folder = self._seams.clock, self._settings.blobs
-        moving = blobs.Blobs(self._db, link, folder, clock, self._has_waiting)
-        if moved := await moving.run():
-            logger.info("files moved count=%d", moved)
-
-    def _has_waiting(self) -> bool:
-        me = store.identity(self._db)
-        assert me is not None
-        return any(lane.has_waiting for lane in store.lane_views(self._db, me.epoch))
-
-    async def _compare(self, session: Session, link: Link) -> None:
-        """Once a week, and when asked: hold everything against the district's copy."""
-        clock = self._seams.clock
-        if not verifying.is_due(self._db, now_ms=clock()):
-            return
-
-        async def push() -> None:
-            while request := session.next_request(self._stamp(), self._pace.size_bytes):
-                await self._carry(session, link, request)
-
-        try:
-            await Comparison(self._db, link, clock, push).run()
-        except Refused as error:  # an older hub compares nothing; the work goes on
-            logger.warning("not verified code=%s reason=%s", error.code, error.reason)
-
-    async def _carry(self, session: Session, link: Link, request: Request) -> int:
-        """Bring one request to the hub and its answer back; return rows fetched."""
-        match request:
-            case Greet():
-                began = time.monotonic()
-                answer = await link.greet(request)
-                delay_s = time.monotonic() - began
-                session.take_hello(answer, now_ms=self._seams.clock())
-                assert session.hub_time_ms is not None
-                self._line.clock.hear(session.hub_time_ms + int(delay_s * 500), delay_s=delay_s)
-            case Fetch():
-                page = await link.fetch(request)
-                return session.take_page(page, now_ms=self._seams.clock())
-            case Send():
-                await self._send(session, link, request)
-            case Worked():
-                pass
-        return 0
-
-    async def _send(self, session: Session, link: Link, request: Send) -> None:
-        began = time.monotonic()
-        try:
-            answer = await link.send(request)
-        except Refused as error:
-            hear_refusal(session, request, error)
-            return
-        except (Unreachable, HubBusy):
-            if self._pass.start:
-                self._pace.heard()  # the hub keeps what arrives: the link works, little is lost
-            else:
-                self._pace.lost()
-            raise
-        header = read_segment(request.payload).header
-        took_s = time.monotonic() - began
-        self._pace.sent(len(request.payload), header.body_raw_size, took_s)
-        self._line.count()
-        session.take_segment_answer(request, answer)
-
-    def _next_request(self, session: Session) -> Request | None:
-        """Ask for the next step within what the link may cost."""
-        leave = self._line.leave
-        if leave is Leave.NOTHING:
-            return None
-        session.share = Share(rank_max=RANK_MAX if leave is Leave.ALL else 0, breathe=breathe)
-        room = max(min(self._pace.size_bytes, self._line.budget.room_bytes(leave)), SIZE_BYTES_MIN)
-        return session.next_request(self._stamp(), int(room))
+        clock, line = self._seams.clock, self._line
+        means = Means(self._settings, self._db, line, self._pace, clock, self._stamp)
+        return await Conversation(means, session, link).run(me)
 
     async def _enrol_if_asked(self) -> None:
         asked = enrolment.wish(self._db)
@@ -335,24 +187,6 @@ class Agent:
             app_version=self._seams.app_version,
         )
 
-    def _note(self, error: DarasaError) -> None:
-        """Tell the keeper in plain words; a row is written only when the words change."""
-        # What the socket said is for the log.
-        is_normal = isinstance(error, Unreachable | HubBusy | BudgetSpent)
-        words = f"{error.title}. {error.hint if is_normal else error.detail}"[:WORDS_MAX]
-        try:
-            with self._db.changing() as tx:
-                tx.run(store.NOTE_TROUBLE, (words,))
-                tx.run(enrolment.NOTE_WISH_ERROR, (words,))
-        except CARD_TROUBLE as trouble:
-            logger.warning("not noted code=%s", trouble.code)
-
-    def _look_for_dangling(self) -> None:
-        """After a recovery every row should have its parent; the hub had both or neither."""
-        dangling = foreign_key_check(self._db)
-        if dangling:
-            logger.error("rows without a parent count=%d", len(dangling))
-
     async def _wait(self, wait_s: float, version: int) -> None:
         """Sleep until the time is up, or until someone else has written to the database.
 
@@ -375,23 +209,6 @@ class Agent:
     def _is_asked(self) -> bool:
         """Say whether the keeper has typed something new; the old token was tried."""
         return enrolment.wish(self._db) not in {None, self._tried}
-
-
-def hear_refusal(session: Session, sent: Send, error: Refused) -> None:
-    """Find the way on after a segment was refused, or raise."""
-    match error.reason:
-        case "chain-broken":
-            session.forget()  # hello will say where both stand
-        case "segment-corrupt":
-            if not session.doubt(sent):
-                raise Unreachable(f"segment {sent.n} was damaged on the way") from error
-        case _:
-            raise error
-
-
-def breathe() -> None:
-    """Let the class's writes in: SQLite's own waiting doubles its sleeps and would lose."""
-    time.sleep(BREATH_S)
 
 
 def hardware_name(path: Path = Path("/proc/device-tree/model")) -> str:

@@ -126,6 +126,11 @@ class Pass(Struct):
 class Link:
     """Talks as one node."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the hub keeps the beginning of what was being sent."""
+        return self._held.start > 0
+
     def __init__(
         self,
         client: httpx.AsyncClient,

@@ -1,0 +1,27 @@
+"""What the agent writes down for the keeper, in plain words; a row only when the words change."""
+
+import logging
+from typing import Final
+
+from appliance.database.agent import AgentDatabase
+from appliance.database.faults import WriteFailed
+from appliance.errors import Busy, DarasaError, StorageFull
+from sync.agent import enrolment, store
+from sync.agent.faults import BudgetSpent, HubBusy, Unreachable
+
+logger = logging.getLogger(__name__)
+
+WORDS_MAX: Final = 500
+CARD_TROUBLE: Final = (Busy, StorageFull, WriteFailed)
+
+
+def note_trouble(db: AgentDatabase, error: DarasaError) -> None:
+    """Say what went wrong. What the socket said is for the log."""
+    is_normal = isinstance(error, Unreachable | HubBusy | BudgetSpent)
+    words = f"{error.title}. {error.hint if is_normal else error.detail}"[:WORDS_MAX]
+    try:
+        with db.changing() as tx:
+            tx.run(store.NOTE_TROUBLE, (words,))
+            tx.run(enrolment.NOTE_WISH_ERROR, (words,))
+    except CARD_TROUBLE as trouble:
+        logger.warning("not noted code=%s", trouble.code)
