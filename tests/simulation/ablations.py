@@ -9,8 +9,9 @@ from uuid import UUID
 
 from msgspec import structs
 
-from sync.agent import erasing, landing, recovery, retention, rows, session
+from sync.agent import budget, erasing, landing, recovery, retention, rows, sealing, session
 from sync.agent.erasing import answer_id
+from sync.core import node
 from sync.core.node import Heard, judge_hello
 from sync.core.segment import SegmentCorrupt
 from sync.hub.intake.merging import Tally
@@ -20,6 +21,7 @@ from tests.simulation.actions import MIXES, PEOPLE, mix
 from tests.simulation.board import Board
 from tests.simulation.district import School
 from tests.simulation.hub import Crashed, Hub
+from tests.simulation.replacing import replaced
 
 FORGET_MARKER = "UPDATE sync_identity SET remark_tbl = NULL, remark_pk = NULL"
 FORGET_DEBT = "UPDATE sync_identity SET recovery_due = 0, self_cursor = ?1"
@@ -27,22 +29,7 @@ IS_MARKED = "SELECT 1 FROM sync_dirty WHERE tbl = ?1 AND pk = ?2"
 UNMARK = "DELETE FROM sync_dirty WHERE tbl = ?1 AND pk = ?2"
 SYNCHRONOUS_NORMAL, SYNCHRONOUS_FULL = 1, 2
 CRASH = 0.1
-MISSING = object()
 DROP_TRIGGER = "DROP TRIGGER IF EXISTS grade_captured"
-
-
-@contextmanager
-def replaced(owner, name, other):
-    """Put `other` in the place of one function, and the function back."""
-    ours = getattr(owner, name, MISSING)
-    setattr(owner, name, other)
-    try:
-        yield
-    finally:
-        if ours is MISSING:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, ours)
 
 
 def no_hash_compare():
@@ -254,6 +241,23 @@ def answering_with_payloads_left():
         yield
 
 
+def reserve_for_anything():
+    """The last part of a day's bytes carries whatever waits."""
+    anything = sealing.READ_WAITING.replace("rank <= ?3", "?3 IS NOT NULL")
+    return replaced(sealing, "READ_WAITING", anything)
+
+
+def no_new_day():
+    """Bytes are counted, and a day never ends."""
+    return replaced(budget, "day_after", lambda _before, _local: 1)
+
+
+def readings_first():
+    """The lanes are served in any order, and this is one."""
+    send_or_seal = node._send_or_seal
+    return replaced(node, "_send_or_seal", lambda lanes: send_or_seal(lanes[::-1]))
+
+
 REWIND = mix(network=0.1, restore=4, back_up=4, roll_hub_back=3, reads_receipts=False)
 
 OF_YESTERDAY = mix(
@@ -291,5 +295,8 @@ ABLATIONS = {
         one_answer_for_all_copies,
         MIXES["erasure, old cards and hubs"],
     ),
+    "the reserve carries anything": (reserve_for_anything, MIXES["metered"]),
+    "no new day": (no_new_day, MIXES["metered"]),
+    "readings before hand-ins": (readings_first, MIXES["metered"]),
     "an answer while payloads are left": (answering_with_payloads_left, MIXES["erasure"]),
 }

@@ -7,6 +7,7 @@ import apsw
 from appliance.errors import DarasaError
 from tests.simulation.actions import BOARDS_MAX
 from tests.simulation.board import Board
+from tests.simulation.metered import card_fills, day_passes
 from tests.simulation.network import Lost, late_arrives, old_page_arrives
 from tests.simulation.orders import district_dawdles, district_erases, district_writes
 from tests.simulation.sticks import bring_receipts, export_stick, import_stick
@@ -121,7 +122,7 @@ def clone(world):
         world.new_folder(), model.node_id, model.school_id, model.key.encode(), world.dice
     )
     board.put_card(model.card())
-    board.trust(is_lying=world.mix.is_lying)
+    world.put_to_work(board)
     world.boards.append(board)
 
 
@@ -189,7 +190,7 @@ def revoke_key(world):
 ACTS = {
     act.__name__: act
     for act in (
-        *(work, talk, late_arrives, jump_clock),
+        *(work, talk, late_arrives, jump_clock, day_passes, card_fills),
         *(power_fails, killed, card_full, card_fails, card_busy),
         *(back_up, restore, old_card, clone, swap_cards, trim),
         *(roll_hub_back, back_hub_up, hub_to_backup, promote_replica, hub_crashes, revoke_key),
@@ -197,7 +198,9 @@ ACTS = {
         *(district_writes, district_dawdles, district_erases, old_page_arrives),
     )
 }
+# After these something may be nowhere: before them everything is somewhere.
+TAKES_AWAY = {"restore", "old_card", "roll_hub_back", "hub_to_backup", "promote_replica"}
 QUIET = {
-    *("work", "talk", "late_arrives", "back_up", "back_hub_up", "jump_clock"),
+    *("day_passes", "work", "talk", "late_arrives", "back_up", "back_hub_up", "jump_clock"),
     *("district_writes", "district_dawdles", "district_erases", "old_page_arrives"),
 }

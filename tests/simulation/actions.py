@@ -29,6 +29,9 @@ PEOPLE: Final = ("meet", "meet", "rename", "rename", "hand_in", "hand_in", "hand
 FACTS: Final = ("hand_in", "hand_in", "hand_in", "repeat_id", "add")
 
 
+SPECIAL: Final = {"is_lying", "reads_receipts", "day_bytes"}
+
+
 class Action(Struct, frozen=True):
     """One thing that happens, and the dice it is played with."""
 
@@ -43,6 +46,7 @@ class Mix(Struct, frozen=True):
     """How many of a hundred actions each accident is; what the school does; what is broken.
 
     `network`: how much of the traffic meets trouble. `is_lying`: the card ignores syncs.
+    `day_bytes`: what each board may spend in a day, 0 for a link that costs nothing.
     """
 
     accidents: dict[str, int]
@@ -50,11 +54,15 @@ class Mix(Struct, frozen=True):
     works: tuple[str, ...] = WORKS
     is_lying: bool = False
     reads_receipts: bool = True
+    day_bytes: int = 0
 
 
-def mix(works=WORKS, network=0.3, *, is_lying=False, reads_receipts=True, **accidents):
-    """A mix by the names of its accidents."""
-    return Mix(accidents, network, works, is_lying, reads_receipts)
+def mix(works=WORKS, network=0.3, **rest):
+    """A mix by the names of its accidents, and whatever else is unusual in it."""
+    special = {
+        name: rest.pop(name) for name in ("is_lying", "reads_receipts", "day_bytes") if name in rest
+    }
+    return Mix(rest, network, works, **special)
 
 
 # The first eight are the mixes that broke the first design (decision 36).
@@ -68,6 +76,9 @@ MIXES: Final = {
     "hub to its latest backup, trimmed": mix(hub_to_backup=6, back_hub_up=6, trim=20),
     "everything": mix(
         works=(*WORKS, "repeat_id", "poison", "misfile", "rename"),
+        day_bytes=12_000,
+        day_passes=2,
+        card_fills=1,
         power_fails=5,
         killed=4,
         card_full=2,
@@ -125,6 +136,23 @@ MIXES: Final = {
     ),
     "the way down, restore and clone": mix(
         district_writes=12, restore=5, back_up=4, clone=3, old_page_arrives=3, trim=5
+    ),
+    "metered": mix(
+        (*WORKS, *("measure",) * 4), network=0.2, day_bytes=4_500, day_passes=12, card_fills=6
+    ),
+    "metered, restore and rollback": mix(
+        (*WORKS, "measure", "measure", "rename"),
+        day_bytes=9_000,
+        day_passes=14,
+        card_fills=3,
+        restore=4,
+        back_up=4,
+        clone=2,
+        roll_hub_back=2,
+        district_writes=6,
+        district_erases=2,
+        killed=3,
+        trim=4,
     ),
     "erasure": mix(
         (*PEOPLE, "poison"), district_erases=6, district_writes=4, restore=5, back_up=5, trim=4

@@ -18,6 +18,7 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.erasures.listing import IS_HERE, forget, read_list
+from sync.agent.budget import Leave
 from sync.agent.downstream import Downstream
 from sync.agent.enrolment import JOIN
 from sync.agent.erasing import erase_people
@@ -28,6 +29,7 @@ from sync.core.segment import open_body, read_segment
 from sync.registry import TABLE
 from tests.drills.power_loss_vfs import PowerLossDisk
 from tests.simulation.looking import ALL_ROWS, DIRTY, digests_of, name_of, read, row_of
+from tests.simulation.metered import Tap
 
 FILE = "school.db"
 LISTED = "erased-people"  # beside the database: a restored backup does not take it back
@@ -39,6 +41,11 @@ INSERT INTO sync_identity (node_id, school_id, epoch)
 VALUES (?1, ?2, ?3)
 """
 
+SEALED = """
+SELECT payload
+  FROM sync_segment
+ WHERE ?1 IS NULL OR (lane = ?1 AND n = ?2)
+"""
 SURVIVES = "SELECT payload FROM sync_segment WHERE lane = ?1 AND epoch = ?2 AND n = ?3"
 
 
@@ -68,6 +75,7 @@ class Board:
         self.handed_over = []  # (table, before, after): the hub lost a row that the school keeps
         Board.number += 1
         self.disk = PowerLossDisk(f"board-{Board.number}", dice)
+        self.day_bytes, self.ran_s = 0, lambda: 0.0  # a link that costs nothing
         self.disk.lies_about = "-wal"  # pages of different days are for a backup to mend
         self._rows_of, self._stale = None, set()  # of which life what was read is
         self.is_up = False
@@ -93,6 +101,7 @@ class Board:
         self.db = AgentDatabase(self.path, mmap_size_bytes=0, vfs=self.disk.name)
         for connection in self.connections:
             connection.preupdate_hook(self._changed)
+        self.tap = Tap(self.db, self.day_bytes, self.ran_s)
         self.begin_session()
         self.is_up = True
         self.life += 1
@@ -120,12 +129,16 @@ class Board:
 
     def next_request(self, now_ms):
         """Up first, then down, then whom the list names, as the agent does."""
+        leave = self.tap.leave
         if self.session.agreed is None:
             self._forget_people(now_ms)
-        request = self.session.next_request(stamp(now_ms), SIZE_MAX)
+        if leave is Leave.NOTHING:
+            return None
+        self.session.share = self.tap.share(leave)
+        request = self.session.next_request(stamp(now_ms), self.tap.size(leave, SIZE_MAX))
         if request is not None:
             return request
-        if self.session.agreed is None:
+        if self.session.agreed is None or leave is not Leave.ALL:
             return None
         if self._agreed is not self.session.agreed:
             self._agreed = self.session.agreed
@@ -169,6 +182,11 @@ class Board:
             self.close()
         self.disk.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def meter(self, day_bytes, ran_s):
+        """From now on its link costs money, and so many bytes a day may be spent."""
+        self.day_bytes, self.ran_s = day_bytes, ran_s
+        self.tap = Tap(self.db, day_bytes, ran_s)
 
     def trust(self, *, is_lying):
         """From now on the card keeps its word about syncing, or does not."""
@@ -278,11 +296,15 @@ class Board:
     def digests(self, without=frozenset()):
         return digests_of(self.look().rows, without)
 
-    def payload_rows(self):
-        """Rows that are still in sealed segments: table, id, values."""
-        for (payload,) in self.db.tuples("SELECT payload FROM sync_segment"):
+    def payload_rows(self, lane=None, n=None):
+        """Rows that are still in sealed segments, or in one: table, id, values."""
+        for (payload,) in self.db.tuples(SEALED, (lane, n)):
             for block in open_body(read_segment(payload)):
                 yield from ((block.table, row[0], row) for row in block.rows)
+
+    def pruned(self):
+        """Readings up to here are no longer on this card."""
+        return self.db.value("SELECT before_pk FROM sync_pruned") or b""
 
     def traces_of(self, texts):
         """Those that stand in the files, in rows or in what was left of them."""

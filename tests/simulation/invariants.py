@@ -7,6 +7,7 @@ fault-free exchange, I16 at every commit, I11 by playing a seed twice.
 
 from uuid import UUID
 
+from sync.agent.budget import Leave
 from sync.core.columns import ID_BYTES
 from sync.hub.intake.staging import SCHOOL_COLUMN
 from sync.merge import order_of
@@ -14,6 +15,7 @@ from sync.protocol import EXCEPTIONS_MAX, HUB_SEGMENT_BYTES_MAX, genesis
 from sync.registry import TABLE
 from tests.simulation.district import names
 from tests.simulation.forgetting import is_nameless
+from tests.simulation.metered import is_urgent
 
 
 class Violation(AssertionError):
@@ -28,14 +30,18 @@ def demand(holds, number, words):
 # After each step. `before` and `now` are the board or the school as it was and as it is.
 
 
-def i2_no_regress(before, now, oracle):
-    """No row goes back to an earlier image, and none is gone but those about the forgotten."""
+def i2_no_regress(before, now, oracle, pruned=b""):
+    """No row goes back to an earlier image; none is gone but the forgotten and old readings."""
     for key, was in before.items():
-        if is_hub_s(key, was) or oracle.is_forgotten(key):
+        if is_hub_s(key, was) or oracle.is_forgotten(key) or is_pruned(key, pruned):
             continue  # a hub that lost it takes it back: those are replaced, not merged
         row = now.get(key)
         demand(row is not None, 2, f"{key[0]}: a row is gone")
         demand(placed(key, row) >= placed(key, was), 2, f"{key[0]}: a row went back")
+
+
+def is_pruned(key, pruned):
+    return key[0] == "health_sample" and key[1] < pruned
 
 
 def i13_deleted_stays_deleted(before, now, beside):
@@ -113,7 +119,10 @@ def i9_rows_stay_in_their_school(school):
 def i14_bounded(board):
     """Marks are never more than rows; payloads are kept until applied and dropped by plan."""
     look = board.look()
-    demand(look.dirty <= set(look.rows), 14, "a mark without a row")
+    marks = look.dirty - look.rows.keys()
+    if marks:
+        pruned = board.pruned()
+        demand(all(is_pruned(key, pruned) for key in marks), 14, "a mark without a row")
     demand(all(len(pk) == ID_BYTES for _, pk in look.dirty), 14, "a mark is no id")
     for lane, stream in look.streams.items():
         kept = {n for at, n in look.payloads if at == lane}
@@ -121,6 +130,18 @@ def i14_bounded(board):
         if is_forgetting(board, look):
             kept &= planned  # more are on their way out, a few at a time
         demand(kept == planned, 14, f"payloads kept {sorted(kept)}, not {sorted(planned)}")
+
+
+def i14_what_it_may_cost(board, leave, before):
+    """What the reserve is for is all that it seals; telemetry goes when nothing else waits."""
+    look = board.look()
+    for lane, n in look.payloads - before.payloads:
+        names = {name for name, *_ in board.payload_rows(lane, n)}
+        if leave is Leave.URGENT:
+            demand(all(map(is_urgent, names)), 14, f"the reserve was spent on {sorted(names)}")
+        if lane == 1 and leave is Leave.ALL:
+            waits = [name for name, _ in look.dirty if TABLE[name].lane == 0]
+            demand(not waits, 14, f"readings were sealed before {waits[:1]}")
 
 
 def is_forgetting(board, look):
@@ -215,6 +236,9 @@ def i10_all_agree(world, board):
     """Digests are equal, but for rows that lie aside and those that have lost their name."""
     aside = {(name, pk) for name, pk, _ in world.hub.schools[board.school_id].aside}
     aside |= {("person", person_id) for person_id in world.oracle.forgotten}
+    if pruned := board.pruned():
+        there = world.hub.schools[board.school_id].rows
+        aside |= {key for key in (*there, *board.look().rows) if is_pruned(key, pruned)}
     here, there = board.digests(aside), world.hub.digests(board.school_id, aside)
     demand(here == there, 10, f"a board and the hub differ: {differing(here, there)}")
 

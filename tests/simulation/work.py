@@ -193,7 +193,7 @@ class Work:
 
     def measure(self, board):
         """A sample of lane 1."""
-        pk = self.dice.randbytes(16)
+        pk = self._next().to_bytes(6, "big") + self.dice.randbytes(10)  # in the order of making
         self.commit(board, "health_sample", pk, (PUT_SAMPLE, (pk, self._moment() + self._next())))
 
     def poison(self, board):

@@ -14,6 +14,7 @@ from uuid import UUID
 import apsw
 from nacl.signing import SigningKey
 
+from sync.agent.budget import Leave
 from sync.agent.downstream import FetchPage
 from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.retention import trim
@@ -25,12 +26,13 @@ from sync.merge import row_hash
 from sync.protocol import LANES
 from sync.registry import TABLE
 from tests.simulation import invariants
-from tests.simulation.accidents import ACTS
+from tests.simulation.accidents import ACTS, TAKES_AWAY
 from tests.simulation.board import BORN_MS, FILE, Board
 from tests.simulation.district import names
 from tests.simulation.forgetting import erase_again
 from tests.simulation.hub import Broken, Denied, Hub
 from tests.simulation.invariants import Violation
+from tests.simulation.metered import day_passes
 from tests.simulation.network import Lost, carry, late_arrives
 from tests.simulation.oracle import Oracle
 from tests.simulation.orders import carry_out_orders, end_long_transaction
@@ -55,6 +57,7 @@ class World:
         self.now_ms = BORN_MS
         self.oracle = Oracle()
         self.counts = Counter()
+        self.ran_s = 0.0
         self.hub = Hub(self.dice)
         self.hub.reads_receipts = mix.reads_receipts
         self.late, self.sticks, self.receipts, self.pages = [], [], [], []
@@ -80,6 +83,10 @@ class World:
         self.boards.append(board)
         self.work.found_school(board)
         self.first_images[node] = board.image()
+        self.put_to_work(board)
+
+    def put_to_work(self, board):
+        board.meter(self.mix.day_bytes, lambda: self.ran_s)
         board.trust(is_lying=self.mix.is_lying)
 
     def new_folder(self):
@@ -102,6 +109,8 @@ class World:
         self.now_ms += self.clock.choice(LITTLE_MS)
         self.hub.now_ms = self.now_ms
         self.counts[action.name] += 1
+        if action.name in TAKES_AWAY:
+            invariants.i1_nothing_acknowledged_is_lost(self, self.held())
         ACTS[action.name](self)
         self.check_step()
 
@@ -117,7 +126,7 @@ class World:
         if was is not None and was[1] is look:
             return
         if was is not None and was[0] == board.life:
-            invariants.i2_no_regress(was[1].rows, look.rows, self.oracle)
+            invariants.i2_no_regress(was[1].rows, look.rows, self.oracle, board.pruned())
             invariants.i12_stays_forgotten(board, was[1], look, self.oracle)
             invariants.i13_deleted_stays_deleted(was[1].rows, look.rows, look.conflicts)
         invariants.i4_chain_of_the_board(board, self.hub)
@@ -152,6 +161,7 @@ class World:
             return carry_out_orders(self, board)
         if isinstance(request, Send) and not self.mix.is_lying:
             invariants.i5_durable_before_it_leaves(board, request)
+        answer = None
         try:
             answer = carry(self, board, request, badness)
             self._take(board, request, answer)
@@ -162,10 +172,21 @@ class World:
         except (Lost, Denied, SegmentRefused, HubUntrusted, Refused):
             board.begin_session()  # the agent ends a conversation that was cut, and begins anew
             raise Lost from None
+        finally:
+            self.pay(board, request, answer)
         return True
 
+    def pay(self, board, request, answer):
+        if board.day_bytes and board.is_up:
+            before = board.tap.pay(request, answer)
+            invariants.demand(before < board.day_bytes, 14, "more was said than may be paid for")
+
     def next_request(self, board):
+        leave, before = board.tap.leave, board.look() if board.day_bytes else None
         request = board.next_request(self.now_ms)
+        if before is not None:
+            self.counts[f"leave: {leave.name.lower()}"] += 1
+            invariants.i14_what_it_may_cost(board, leave, before)
         for table, before, after in board.handed_over:
             images = [(table.name, row[0], row_hash(table, row)) for row in (before, after)]
             self.oracle.followed(*images)
@@ -267,6 +288,7 @@ class World:
         for _ in range(ROUNDS_MAX):
             if not sum(self.talk_out(board) for board in self.boards):
                 return
+            day_passes(self)
         raise Violation("I15: the boards never come to rest")
 
     def late_ones_come(self):
@@ -284,7 +306,8 @@ class World:
         for number in range(REQUESTS_AT_REST_MAX):
             try:
                 if not self.exchange(board, 0):
-                    return number - 1  # the first one is hello
+                    is_spent = board.tap.leave is not Leave.ALL  # then the rest waits for a day
+                    return max(number - 1, 0) + is_spent  # the first one is hello
             except Lost:
                 continue
         raise Violation("I15: one board never comes to rest")
