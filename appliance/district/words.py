@@ -18,6 +18,7 @@ def status_lines(status: SyncStatus, *, now_ms: int) -> list[Line]:
     lines = [
         _arrived(status, now_ms=now_ms),
         _contact(status, now_ms=now_ms),
+        _held(status),
         _recovery(status),
         _repaired(status, now_ms=now_ms),
         _replaced(status),
@@ -62,9 +63,17 @@ def _contact(status: SyncStatus, *, now_ms: int) -> Line:
     if status.contact_at_ms is None:
         return Line("wait", "No contact", "The district has not answered yet.", "Look at the link.")
     words = f"The district last answered {moment(status.contact_at_ms)}."
-    if now_ms - status.contact_at_ms < LONG_MS:
+    if now_ms - status.contact_at_ms < LONG_MS or status.held_words:
         return Line("info", "Last contact", words)
     return Line("wait", "Last contact", words, "Look at the link. The school can go on working.")
+
+
+def _held(status: SyncStatus) -> Line | None:
+    """Say what the link may not carry: neither a fault nor anything to mend."""
+    if not status.held_words:
+        return None
+    todo = "Nothing is lost. A higher bound, or a USB stick (darasa-agent export), sends at once."
+    return Line("wait", "The link waits", status.held_words, todo)
 
 
 def _recovery(status: SyncStatus) -> Line | None:

@@ -30,7 +30,7 @@ from sync.agent.hubtime import HubClock
 from sync.agent.keys import IDENTITY_KEY, make_next_key, read_node_key
 from sync.agent.line import SETTLE_S, Line
 from sync.agent.link import Link, Pass, enrol
-from sync.agent.notes import CARD_TROUBLE, note_trouble
+from sync.agent.notes import CARD_TROUBLE, note_held, note_trouble
 from sync.agent.pace import WAIT_S_MAX, Pace
 from sync.agent.rotation import finish_rotation
 from sync.agent.routes import default_routes
@@ -99,6 +99,12 @@ class Agent:
 
     async def one_try(self) -> float:
         """Do everything that can be done now; return how long to wait before the next try."""
+        note_held(self._db, self._line)
+        wait_s = await self._try()
+        note_held(self._db, self._line)
+        return wait_s
+
+    async def _try(self) -> float:
         self._is_cut = False
         try:
             shed(self._db, self._settings.data_dir, now_ms=self._seams.clock())
@@ -109,9 +115,8 @@ class Agent:
             logger.info("hub out of reach code=%s detail=%s", error.code, error.detail)
             self._is_cut = isinstance(error, Unreachable)
             return self._pace.asked_to_wait(getattr(error, "retry_after_s", 0.0))
-        except BudgetSpent as error:
-            note_trouble(self._db, error)
-            return self._line.quiet_s
+        except BudgetSpent:
+            return self._line.quiet_s  # `held_words` says until when
         except CARD_TROUBLE as error:
             logger.error("card refused code=%s detail=%s", error.code, error.detail)  # noqa: TRY400 -- the words say it
             return self._pace.failed()

@@ -168,8 +168,23 @@ class Budget:
 
     def room_bytes(self, leave: Leave) -> float:
         """How much is left; infinite without a bound."""
+        return self._room_on(self._today(), leave)
+
+    def days_until(self, leave: Leave) -> int:
+        """After how many days there is room again; 0 where there is some now."""
+        today = self._today()
+        days = range(MONTH_DAYS + 1)  # by then nothing of this month counts any more
+        return next((ahead for ahead in days if self._room_on(today + ahead, leave) > 0), 0)
+
+    def local(self) -> datetime | None:
+        """The local time, None when nobody vouches for it."""
+        return self._now().local
+
+    def _today(self) -> int:
+        return day_after(self._db.row(Day, READ_DAY), self._now().local)
+
+    def _room_on(self, day: int, leave: Leave) -> float:
         share = 1 - self.bounds.reserve if leave is Leave.ALL else 1
-        day = day_after(self._db.row(Day, READ_DAY), self._now().local)
         of_day = _room(self.bounds.day_bytes * share, used_since(self._db, day - 1))
         used_in_month = used_since(self._db, day - MONTH_DAYS)
         return min(of_day, _room(self.bounds.month_bytes * share, used_in_month))

@@ -51,12 +51,12 @@ class HubBusy(DarasaError):
 
 
 class BudgetSpent(DarasaError):
-    """The bound of this link is reached; nothing more is said until the day is over."""
+    """The bound of this link is reached; nothing is said until there is room (held.py)."""
 
     code = "link-budget-spent"
     status = 503
     title = "The bytes this link may cost are used up"
-    hint = "Nothing is lost; the box goes on tomorrow, or at once with a higher bound."
+    hint = "Nothing is lost; the page says until when; a higher bound sends at once."
 
 
 class Refused(DarasaError):

@@ -116,6 +116,14 @@ UPDATE sync_identity
  WHERE contact_error IS NOT ?1
 """
 
+READ_HELD: Final[LiteralString] = "SELECT held_words FROM sync_identity"
+
+NOTE_HELD: Final[LiteralString] = """
+UPDATE sync_identity
+   SET held_words = ?1
+ WHERE held_words IS NOT ?1
+"""
+
 FORGET_EXCEPTIONS: Final[LiteralString] = "DELETE FROM sync_exception"
 
 NOTE_EXCEPTION: Final[LiteralString] = """

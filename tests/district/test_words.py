@@ -76,6 +76,12 @@ def test_all_is_well():
             "info",
             "(new-incarnation)",
         ),
+        (
+            {"held_words": "Nothing is sent or fetched until 2026-12-03: used up."},
+            "The link waits",
+            "wait",
+            "until 2026-12-03",
+        ),
         ({"put_aside": 3}, "Put aside", "bad", "3 rows are put aside"),
         ({"put_aside": 3, "has_unlisted": True}, "Put aside", "bad", "More than 3 rows"),
         ({"dismissed": 1}, "Not taken", "wait", "1 row will not be taken"),
@@ -90,6 +96,11 @@ def test_each_trouble_is_named_with_what_to_do(changes, title, kind, words):
     found = said(**changes)[title]
     assert found[0] == kind
     assert words in found[1]
+
+
+def test_who_waits_for_a_bound_is_not_sent_to_look_at_the_link():
+    told = said(contact_at_ms=NOW_MS - 4 * DAY_MS, held_words="Nothing is sent until Monday.")
+    assert "Look at the link" not in told["Last contact"][1]
 
 
 @pytest.mark.parametrize("trouble", ["put_aside", "dismissed", "different"])
