@@ -20,8 +20,8 @@ from sync.hub.database import scoped
 from sync.hub.faults import StickTrouble
 from sync.hub.intake import holding
 from sync.hub.outlet.authoring import put_row
-from sync.hub.sticks.command import import_folder
 from sync.hub.sticks.came import words_of
+from sync.hub.sticks.command import import_folder
 from sync.hub.sticks.importing import boards_on, import_stream
 from sync.stick import Stick
 from tests.cast import a_school, new_id
