@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from sync.core.columns import unpack
+from sync.core.columns import Rows, unpack
 from sync.merge import row_hash
 from sync.protocol import SegmentAnswer, decode
 from sync.registry import TABLE
@@ -159,9 +159,9 @@ async def pulled(box, table="person"):
     return {row[0]: list(row) for part in found for row in part.rows}
 
 
-async def release(district, box):
+async def release(district, box, table="person"):
     path = f"/api/v1/schools/{box.school_id}/aside/replay"
-    answer = await district.client.post(path, json={"tbl": "person", "reason": "node-revoked"})
+    answer = await district.client.post(path, json={"tbl": table, "reason": "node-revoked"})
     assert answer.status_code == 200, answer.text
     return answer.json()["merged"]
 
@@ -221,3 +221,21 @@ async def test_what_a_closed_box_brings_and_nobody_else_has_is_taken(district, b
     assert await release(district, box) == 2
     assert (await hub.fetchrow(PERSON, UUID(bytes=jose[0])))["display_name"] == "José Álvarez-Núñez"
     assert await hub.fetchval(BESIDE, box.school_id) == 0
+
+
+async def test_facts_of_a_closed_box_are_taken_and_a_later_release_s_row_is_kept_whole(
+    district, box, hub
+):
+    """A fact outranks nothing. What has no place here yet is kept beside with the rest."""
+    await box.send(amina(box, "Amina Otieno", 1))
+    await successor(district, box)
+    await revoke(district, box)
+    late = amina(box, "Of a thief", 900)
+    wide = Rows("person", (*late.columns, "nickname"), [(*row, "Wanjiru") for row in late.rows])
+    await box.put(box.seal(wide, facts(2)))
+    assert await release(district, box, "progress_fact") == 2
+    assert await hub.fetchval(FACTS, box.school_id) == 2
+    assert await release(district, box) == 1
+    (kept,) = await hub.fetch("SELECT image FROM sync_conflict WHERE tbl = 2")
+    assert b"Wanjiru" in kept["image"]
+    assert (await hub.fetchrow(PERSON, AMINA))["display_name"] == "Amina Otieno"

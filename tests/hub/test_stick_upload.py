@@ -184,3 +184,11 @@ def test_any_folder_above_may_be_chosen(path, place):
 def test_what_lies_elsewhere_is_nothing_of_a_box(path):
     with pytest.raises(uploading.StickEmpty):
         places({path: b""})
+
+
+async def test_a_hub_that_cannot_lay_the_files_out_says_so(district, box, stick, settings):
+    settings.sticks_folder.write_bytes(b"a file where the folder should be")
+    answer = await upload(district.client, files_of(stick))
+    assert answer.status_code >= 400
+    assert "The stick did not work" in answer.text
+    assert "Take it in" in (await district.client.get("/sticks")).text
