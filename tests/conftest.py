@@ -16,6 +16,7 @@ from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from demo.postgres import postgres, wheel_bin_dir
 from sync.hub.migrate import migrate as migrate_hub
+from tests.box import running_box, sign_in
 from tests.box_schema import read_schema
 from tests.cast import NOW_MS, a_school, new_id
 
@@ -134,6 +135,23 @@ def readers(database, writer):
 @pytest.fixture
 def db(readers):
     return readers.here
+
+
+@pytest.fixture
+def box(database):
+    """Return a client of the real app over a copy of the school."""
+    with running_box(database) as client:
+        yield client
+
+
+@pytest.fixture
+def as_(box, school):
+    """Return the client signed in as one of the cast, or as nobody."""
+
+    def as_(name):
+        return sign_in(box, getattr(school, name) if name else None)
+
+    return as_
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from tests.box import running_box, sign_in
+from tests.box import sign_in
 from tests.cast import new_id
 from tests.lessons import RAIN, reads_rain
 
@@ -16,12 +16,6 @@ FOLDER = {"files": [{"path": path, "text": data.decode()} for path, data in RAIN
 @pytest.fixture
 def reading(writer, school):
     return reads_rain(writer, school)
-
-
-@pytest.fixture
-def box(database):
-    with running_box(database) as client:
-        yield client
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from appliance.enrolments.queries import (
     teaches_run,
 )
 from appliance.errors import Conflict, NotFound
-from tests.box import running_box, sign_in
+from tests.box import sign_in
 from tests.cast import NOW_MS, new_id
 from tests.lessons import reads_rain
 
@@ -120,12 +120,6 @@ def test_a_teacher_sees_own_classes_and_their_runs(reading, db, school):
 def test_a_run_that_is_not_there_is_not_found(db):
     with pytest.raises(NotFound):
         run_of(db, new_id())
-
-
-@pytest.fixture
-def box(database):
-    with running_box(database) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.clock import CERTAIN
 from appliance.orders.watch import Desk
-from tests.box import running_box, sign_in
+from tests.box import running_box
 from tests.cast import NOW_MS
 from tests.orders.cast import came_down, ordered
 
@@ -52,13 +52,3 @@ def told(db):
 def box(database, writer):
     with running_box(database) as client:
         yield client
-
-
-@pytest.fixture
-def as_(box, school):
-    """Return the client signed in as one of the cast, or as nobody."""
-
-    def as_(name):
-        return sign_in(box, getattr(school, name) if name else None)
-
-    return as_

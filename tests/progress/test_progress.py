@@ -13,7 +13,6 @@ from appliance.progress.commands import keep_facts
 from appliance.progress.models import FACTS_MAX, ProgressFact
 from appliance.progress.queries import run_progress, run_view
 from sync.projections import SQLITE_SECTION_PROGRESS
-from tests.box import running_box, sign_in
 from tests.cast import NOW_MS, new_id
 from tests.enrolments.test_enrolments import LEAVE
 from tests.lessons import RAIN, reads_rain
@@ -199,17 +198,6 @@ def test_a_second_class_that_reads_the_same_does_not_leak_in(writer, report, db,
     assert run_view(db, west.id, school.jomo).percent == 0
 
 
-@pytest.fixture
-def box(database):
-    with running_box(database) as client:
-        yield client
-
-
-@pytest.fixture
-def as_user(box, school):
-    return lambda who: sign_in(box, who and getattr(school, who))
-
-
 def fact_body(reading, **changes):
     fact = {
         "id": str(new_id()),
@@ -232,10 +220,8 @@ def fact_body(reading, **changes):
         (None, 401),
     ],
 )
-def test_who_may_report_aminas_progress(reading, as_user, who, status):
-    assert (
-        as_user(who).post("/api/v1/progress-facts", json=fact_body(reading)).status_code == status
-    )
+def test_who_may_report_aminas_progress(reading, as_, who, status):
+    assert as_(who).post("/api/v1/progress-facts", json=fact_body(reading)).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -251,14 +237,14 @@ def test_who_may_report_aminas_progress(reading, as_user, who, status):
         {"person_id": str(UUID(int=7))},
     ],
 )
-def test_a_fact_out_of_range_is_refused_by_field(reading, as_user, changes):
-    answer = as_user("amina").post("/api/v1/progress-facts", json=fact_body(reading, **changes))
+def test_a_fact_out_of_range_is_refused_by_field(reading, as_, changes):
+    answer = as_("amina").post("/api/v1/progress-facts", json=fact_body(reading, **changes))
     assert answer.status_code == 400
     assert next(iter(changes)) in str(answer.json()["errors"])
 
 
-def test_too_many_facts_at_once_and_none_are_refused(reading, as_user):
-    client = as_user("amina")
+def test_too_many_facts_at_once_and_none_are_refused(reading, as_):
+    client = as_("amina")
     fact = fact_body(reading)["facts"][0]
     many = [fact | {"id": str(new_id())} for _ in range(FACTS_MAX + 1)]
     for facts in (many, []):
@@ -286,8 +272,8 @@ LESSONS = [
         (None, 401, 401, 401),
     ],
 )
-def test_who_may_read_what(reading, as_user, who, run, lesson, table):
-    client = as_user(who)
+def test_who_may_read_what(reading, as_, who, run, lesson, table):
+    client = as_(who)
     ids = {"run": reading.run_id, "lesson": reading.lessons[1]}
 
     def status(path):
@@ -299,9 +285,9 @@ def test_who_may_read_what(reading, as_user, who, run, lesson, table):
     assert status("/teach/runs/{run}") == table
 
 
-def test_a_lesson_page_has_its_text_its_place_and_what_was_read(reading, as_user, report):
+def test_a_lesson_page_has_its_text_its_place_and_what_was_read(reading, as_, report):
     report((1, 100))
-    page = as_user("amina").get(f"/learn/lessons/{reading.lessons[1]}").text
+    page = as_("amina").get(f"/learn/lessons/{reading.lessons[1]}").text
     assert "Cut a bottle." in page
     assert page.count('data-percent="100"') == 1
     assert f"/learn/lessons/{reading.lessons[0]}?run={reading.run_id}" in page
@@ -309,21 +295,21 @@ def test_a_lesson_page_has_its_text_its_place_and_what_was_read(reading, as_user
     assert f'data-enrolment="{reading.amina}"' in page
 
 
-def test_nothing_is_recorded_while_a_teacher_reads(reading, as_user):
-    page = as_user("baraka").get(f"/learn/lessons/{reading.lessons[1]}").text
+def test_nothing_is_recorded_while_a_teacher_reads(reading, as_):
+    page = as_("baraka").get(f"/learn/lessons/{reading.lessons[1]}").text
     assert "data-enrolment" not in page
     assert "progress.js" not in page
 
 
-def test_a_lesson_in_arabic_runs_from_right_to_left(writer, school, as_user):
+def test_a_lesson_in_arabic_runs_from_right_to_left(writer, school, as_):
     files = {"a.md": "# المطر\n\nتُسخّن الشمس ماء البحيرة.\n".encode(), "config.yaml": b"lang: ar"}
     reading = reads_rain(writer, school, files)
-    page = as_user("noor").get(f"/learn/lessons/{reading.lessons[0]}").text
+    page = as_("noor").get(f"/learn/lessons/{reading.lessons[0]}").text
     assert '<div class="lesson" dir="rtl"' in page
 
 
-def test_the_class_table_is_sent_again_only_when_it_changed(reading, as_user, report):
-    client = as_user("mr_otieno")
+def test_the_class_table_is_sent_again_only_when_it_changed(reading, as_, report):
+    client = as_("mr_otieno")
     path = f"/api/v1/course-runs/{reading.run_id}/progress"
     first = client.get(path)
     asked = {"if-none-match": first.headers["etag"]}
@@ -332,8 +318,8 @@ def test_the_class_table_is_sent_again_only_when_it_changed(reading, as_user, re
     assert client.get(path, headers=asked).status_code == 200
 
 
-def test_a_lesson_of_a_run_the_pupil_is_not_in_is_not_found(reading, as_user, school):
-    client = as_user("amina")
+def test_a_lesson_of_a_run_the_pupil_is_not_in_is_not_found(reading, as_, school):
+    client = as_("amina")
     path = f"/learn/lessons/{reading.lessons[0]}?run={school.west_run}"
     assert client.get(path, headers={"accept": "application/json"}).status_code == 404
 

@@ -1,15 +1,5 @@
 import re
 
-import pytest
-
-from tests.box import running_box
-
-
-@pytest.fixture
-def box(database):
-    with running_box(database) as client:
-        yield client
-
 
 def test_the_interface_is_described_for_programs(box):
     first, again = (box.get("/api/openapi.json") for _ in range(2))
