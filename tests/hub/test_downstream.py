@@ -237,9 +237,9 @@ async def test_a_page_repeated_or_out_of_order_changes_nothing(box, staff):
 async def keep_backup(as_role):
     """What the hub wrote until now, as a backup has it."""
     owner = await as_role("postgres")
+    await owner.execute("DROP SCHEMA IF EXISTS backup CASCADE; CREATE SCHEMA backup")
     for table in FED:
-        await owner.execute(f"DROP TABLE IF EXISTS backup_{table}")
-        await owner.execute(f"CREATE TABLE backup_{table} AS SELECT * FROM {table}")
+        await owner.execute(f"CREATE TABLE backup.{table} AS SELECT * FROM {table}")
 
 
 async def roll_back(staff, as_role):
@@ -248,7 +248,7 @@ async def roll_back(staff, as_role):
     for table in FED:
         await owner.execute(f"DELETE FROM {table} WHERE owner_node_id IS NOT NULL")
         await owner.execute(
-            f"INSERT INTO {table} SELECT * FROM backup_{table} WHERE owner_node_id IS NOT NULL"
+            f"INSERT INTO {table} SELECT * FROM backup.{table} WHERE owner_node_id IS NOT NULL"
         )
         await owner.execute(
             f"DELETE FROM sync_feed WHERE tbl = {TABLE[table].number}"
