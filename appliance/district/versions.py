@@ -92,6 +92,7 @@ def columns_of(number: int) -> tuple[str, ...]:
     return (*own.split(), *(() if name in FACTS else KEPT_BY))
 
 
+# One page, or the one that is asked for.
 LISTED: Final[LiteralString] = """
 SELECT c.id, c.tbl, c.pk, c.kept_at_ms, k.outcome, k.at_ms AS looked_at_ms,
        p.display_name AS looked_by_name
@@ -104,21 +105,9 @@ SELECT c.id, c.tbl, c.pk, c.kept_at_ms, k.outcome, k.at_ms AS looked_at_ms,
     ON p.id = k.by_person_id
  WHERE c.id < ?1
    AND (?2 OR k.at_ms IS NULL)
+   AND (?3 IS NULL OR c.id = ?3)
  ORDER BY c.id DESC
- LIMIT ?3
-"""
-
-ONE: Final[LiteralString] = """
-SELECT c.id, c.tbl, c.pk, c.kept_at_ms, k.outcome, k.at_ms AS looked_at_ms,
-       p.display_name AS looked_by_name
-  FROM sync_conflict AS c
-  LEFT JOIN conflict_look AS k
-    ON k.tbl      = c.tbl
-   AND k.pk       = c.pk
-   AND k.row_hash = c.row_hash
-  LEFT JOIN person AS p
-    ON p.id = k.by_person_id
- WHERE c.id = ?1
+ LIMIT ?4
 """
 
 IMAGE: Final[LiteralString] = """
@@ -210,7 +199,7 @@ class VersionDetail(Struct, frozen=True, kw_only=True):
 
 def versions(db: Reader, before: int, *, is_all: bool) -> VersionsListed:
     """List rows nobody has looked at, or all."""
-    found = db.rows(Version, LISTED, (before, is_all, PAGE + 1))
+    found = db.rows(Version, LISTED, (before, is_all, None, PAGE + 1))
     at_district = db.value(AT_DISTRICT)
     assert isinstance(at_district, int)
     return VersionsListed(
@@ -222,7 +211,7 @@ def versions(db: Reader, before: int, *, is_all: bool) -> VersionsListed:
 
 def version_detail(db: Reader, conflict_id: int) -> VersionDetail:
     """Both versions of one row. Raises NotFound."""
-    row = db.row(Version, ONE, (conflict_id,))
+    row = db.row(Version, LISTED, (NEWEST, True, conflict_id, 1))
     if row is None:
         raise NotFound(f"version {conflict_id}")
     other, current = image_of(db, conflict_id), current_of(db, row)

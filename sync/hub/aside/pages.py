@@ -13,7 +13,6 @@ from msgspec import Meta, Struct
 from sync.hub.accounts.models import Visitor
 from sync.hub.aside import commands, queries
 from sync.hub.aside.models import Choice, Dismissal, Reason, TableName
-from sync.hub.aside.routes import FIRST
 from sync.hub.aside.school import looking, writing
 from sync.hub.running import Hub
 
@@ -63,7 +62,7 @@ async def rows_page(
     visitor: NamedDependency[Visitor],
     tbl: FromQuery[str] = "",
     reason: FromQuery[str] = "",
-    after: FromQuery[UUID] = FIRST,
+    after: FromQuery[UUID] = queries.FIRST_ID,
 ) -> Template:
     """List one group."""
     choice = Choice(tbl=tbl, reason=reason)

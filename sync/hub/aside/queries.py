@@ -24,6 +24,7 @@ from sync.registry import TABLE, TABLE_NUMBERED
 
 GROUPS_MAX: Final = 200
 PAGE: Final = 50
+FIRST_ID: Final = UUID(int=0)
 LAST_ID: Final = UUID(int=(1 << 128) - 1)
 OPEN_PRIVACY: Final = frozenset({"P0", "P1"})  # about nobody
 
@@ -39,6 +40,7 @@ SELECT q.tbl, q.reason, count(*) AS rows,
  LIMIT $2
 """
 
+# One page of a group, or the one row that is asked for.
 ASIDE: Final[LiteralString] = """
 SELECT q.id, q.tbl, q.pk, q.reason, q.first_at_ms, q.dismissed_at_ms, q.dismissed_reason,
        p.display_name AS dismissed_by_name
@@ -47,24 +49,13 @@ SELECT q.id, q.tbl, q.pk, q.reason, q.first_at_ms, q.dismissed_at_ms, q.dismisse
     ON p.school_id = $2
    AND p.id        = q.dismissed_by
  WHERE q.school_id = $1
-   AND q.tbl       = $3
-   AND q.reason    = $4
-   AND q.id        > $5
+   AND q.id        > $3
+   AND ($4::text IS NULL OR q.tbl    = $4)
+   AND ($5::text IS NULL OR q.reason = $5)
+   AND ($6::uuid IS NULL OR q.id     = $6)
    AND q.resolved_at_ms IS NULL
  ORDER BY q.id
- LIMIT $6
-"""
-
-ASIDE_ROW: Final[LiteralString] = """
-SELECT q.id, q.tbl, q.pk, q.reason, q.first_at_ms, q.dismissed_at_ms, q.dismissed_reason,
-       p.display_name AS dismissed_by_name
-  FROM sync_quarantine AS q
-  LEFT JOIN person AS p
-    ON p.school_id = $2
-   AND p.id        = q.dismissed_by
- WHERE q.school_id = $1
-   AND q.id        = $3
-   AND q.resolved_at_ms IS NULL
+ LIMIT $7
 """
 
 ASIDE_IMAGE: Final[LiteralString] = """
@@ -86,6 +77,7 @@ SELECT q.id
  LIMIT $5
 """
 
+# One page, or the one that is asked for.
 CONFLICTS: Final[LiteralString] = """
 SELECT c.id, c.tbl, c.pk, c.kept_at_ms, k.at_ms AS looked_at_ms,
        p.display_name AS looked_by_name
@@ -99,22 +91,9 @@ SELECT c.id, c.tbl, c.pk, c.kept_at_ms, k.at_ms AS looked_at_ms,
  WHERE c.school_id = $1
    AND c.id        < $3
    AND ($4::boolean OR k.at_ms IS NULL)
+   AND ($5::uuid IS NULL OR c.id = $5)
  ORDER BY c.id DESC
- LIMIT $5
-"""
-
-CONFLICT: Final[LiteralString] = """
-SELECT c.id, c.tbl, c.pk, c.kept_at_ms, k.at_ms AS looked_at_ms,
-       p.display_name AS looked_by_name
-  FROM sync_conflict AS c
-  LEFT JOIN conflict_look AS k
-    ON k.school_id   = c.school_id
-   AND k.conflict_id = c.id
-  LEFT JOIN person AS p
-    ON p.school_id = $2
-   AND p.id        = k.by_person_id
- WHERE c.school_id = $1
-   AND c.id        = $3
+ LIMIT $6
 """
 
 CONFLICT_IMAGE: Final[LiteralString] = """
@@ -166,15 +145,16 @@ async def aside_rows(
     link: Link, school_id: UUID, district_id: UUID, choice: Choice, after: UUID
 ) -> RowsListed:
     """One page of a group."""
-    args = (school_id, district_id, choice.tbl, choice.reason, after, PAGE + 1)
-    found = await rows(link, AsideRow, ASIDE, *args)
+    args = (district_id, after, choice.tbl, choice.reason, None, PAGE + 1)
+    found = await rows(link, AsideRow, ASIDE, school_id, *args)
     more = len(found) > PAGE
     return RowsListed(rows=found[:PAGE], next_after=found[PAGE - 1].id if more else None)
 
 
 async def aside_detail(link: Link, school_id: UUID, district_id: UUID, row_id: UUID) -> AsideDetail:
     """One row with its content. Raises NotFound."""
-    found = await row(link, AsideRow, ASIDE_ROW, school_id, district_id, row_id)
+    args = (district_id, FIRST_ID, None, None, row_id, 1)
+    found = await row(link, AsideRow, ASIDE, school_id, *args)
     if found is None:
         raise NotFound(f"row {row_id} is not aside")
     image = _image(await link.fetchval(ASIDE_IMAGE, school_id, row_id))
@@ -192,8 +172,8 @@ async def conflicts(
     link: Link, school_id: UUID, district_id: UUID, *, before: UUID, is_all: bool
 ) -> ConflictsListed:
     """One page of rows with two versions: those nobody has looked at, or all."""
-    args = (school_id, district_id, before, is_all, PAGE + 1)
-    found = [each.named() for each in await rows(link, FoundConflict, CONFLICTS, *args)]
+    args = (district_id, before, is_all, None, PAGE + 1)
+    found = [each.named() for each in await rows(link, FoundConflict, CONFLICTS, school_id, *args)]
     more = len(found) > PAGE
     return ConflictsListed(rows=found[:PAGE], next_before=found[PAGE - 1].id if more else None)
 
@@ -202,7 +182,8 @@ async def conflict_detail(
     link: Link, school_id: UUID, district_id: UUID, conflict_id: UUID
 ) -> ConflictDetail:
     """Both versions of one row. Raises NotFound."""
-    found = await row(link, FoundConflict, CONFLICT, school_id, district_id, conflict_id)
+    args = (district_id, LAST_ID, True, conflict_id, 1)
+    found = await row(link, FoundConflict, CONFLICTS, school_id, *args)
     if found is None:
         raise NotFound(f"conflict {conflict_id}")
     other = _image(await link.fetchval(CONFLICT_IMAGE, school_id, conflict_id))

@@ -23,8 +23,6 @@ from sync.hub.aside.models import (
 from sync.hub.aside.school import looking, writing
 from sync.hub.running import Hub
 
-FIRST: Final = UUID(int=0)
-
 
 class Dismissed(Struct, frozen=True):
     """How many rows were dismissed."""
@@ -48,7 +46,7 @@ async def list_rows(
     visitor: NamedDependency[Visitor],
     tbl: FromQuery[str] = "",
     reason: FromQuery[str] = "",
-    after: FromQuery[UUID] = FIRST,
+    after: FromQuery[UUID] = queries.FIRST_ID,
 ) -> RowsListed:
     """The rows of one group, a page at a time, without their content."""
     async with looking(hub, visitor, school_id) as at:
