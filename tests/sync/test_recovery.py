@@ -7,9 +7,12 @@ import msgspec
 import pytest
 from nacl.signing import SigningKey
 
+from sync.agent.keys import read_node_key
 from sync.agent.line import QUIET_S
 from sync.agent.pace import WAIT_S_MAX
+from sync.agent.session import Session
 from sync.agent.status import status
+from sync.core.node import Fork, Heard
 from sync.protocol import Receipt, SignedReceipt, decode, encode, receipt_message
 from tests.sync.web import add_group, claim, problem, told, wish
 
@@ -194,3 +197,24 @@ async def test_a_segment_damaged_on_the_way_is_sent_again_soon(joined, web, box,
     assert await joined.one_try() < WAIT_S_MAX
     assert await joined.one_try() == QUIET_S
     assert status(db).waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("heard", "sql", "is_complete"),
+    [
+        (Heard(None, pull=False), "SELECT 1", True),
+        (None, "SELECT 1", False),
+        (Heard(None, pull=True), "SELECT 1", False),
+        (Heard(Fork.HUB_AHEAD, pull=False), "SELECT 1", False),
+        (Heard(None, pull=False), "UPDATE sync_identity SET recovery_due = 1", False),
+        (Heard(None, pull=False), "UPDATE sync_identity SET remark_tbl = 1", False),
+    ],
+)
+async def test_a_box_is_complete_when_nothing_it_wrote_is_elsewhere(
+    joined, db, box, settings, heard, sql, is_complete
+):
+    """Before that, a file that no row names may be one whose row comes back."""
+    box.execute(sql)
+    session = Session(db, read_node_key(settings.keys), joined._chance)
+    session._heard = heard
+    assert session.is_complete is is_complete
