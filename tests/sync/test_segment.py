@@ -17,6 +17,7 @@ from sync.core.segment import (
     SegmentTooLarge,
     SignatureWrong,
     check_signature,
+    is_readable,
     open_body,
     pack_rows,
     read_segment,
@@ -194,6 +195,17 @@ def test_a_body_that_is_not_compressed_is_refused():
     body = b"not zstd at all"
     with pytest.raises(SegmentCorrupt):
         open_body(read_segment(seal(header_of(body, 40, 4), body, KEY).payload))
+
+
+def test_what_the_hub_could_open_is_told_from_what_it_could_not():
+    body, raw_size = pack_rows([NAMES])
+    sound = seal(header_of(body, raw_size, 4), body, KEY).payload
+    wrongly_sealed = seal(header_of(b"no zstd", 40, 4), b"no zstd", KEY).payload
+    assert [is_readable(each) for each in (sound, wrongly_sealed, sound[:-70])] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_header_of_nonsense_is_refused():
