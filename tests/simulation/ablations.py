@@ -14,9 +14,10 @@ from sync.agent.erasing import answer_id
 from sync.core import node
 from sync.core.node import Heard, judge_hello
 from sync.core.segment import SegmentCorrupt
+from sync.hub.intake import staging
 from sync.hub.intake.merging import Tally
-from sync.merge import BECOMES_CURRENT, Image
-from tests.simulation import district, hub, world
+from sync.merge import BECOMES_CURRENT, Image, hash_of
+from tests.simulation import district, hub, releases
 from tests.simulation.actions import MIXES, PEOPLE, mix
 from tests.simulation.board import Board
 from tests.simulation.district import School
@@ -201,15 +202,13 @@ def late_rows_not_asked_about():
         yield
 
 
-@contextmanager
 def no_list_beside_the_database():
     """A hub that was put back knows whom it is to forget from its database alone."""
 
     def forget_nobody(_hub):
         pass
 
-    with replaced(hub, "erase_again", forget_nobody), replaced(world, "erase_again", forget_nobody):
-        yield
+    return replaced(hub, "erase_again", forget_nobody)
 
 
 @contextmanager
@@ -258,6 +257,21 @@ def readings_first():
     return replaced(node, "_send_or_seal", lambda lanes: send_or_seal(lanes[::-1]))
 
 
+def parked_for_ever():
+    """Rows of a table that was unknown stay where they were put."""
+    return replaced(releases, "replay_parked", lambda _hub, _school: None)
+
+
+def strangers_dropped():
+    """Of a newer board's row the hub keeps what it has a column for."""
+    return replaced(School, "keep_whole", lambda _self, _batch: None)
+
+
+def strangers_not_hashed():
+    """A row is hashed without the columns that the hub has no place for."""
+    return replaced(staging, "hash_of", lambda first, _late: hash_of(first, {}))
+
+
 REWIND = mix(network=0.1, restore=4, back_up=4, roll_hub_back=3, reads_receipts=False)
 
 OF_YESTERDAY = mix(
@@ -298,5 +312,8 @@ ABLATIONS = {
     "the reserve carries anything": (reserve_for_anything, MIXES["metered"]),
     "no new day": (no_new_day, MIXES["metered"]),
     "readings before hand-ins": (readings_first, MIXES["metered"]),
+    "parked rows never replayed": (parked_for_ever, MIXES["older hub"]),
+    "unknown columns dropped": (strangers_dropped, MIXES["older hub"]),
+    "unknown columns not hashed": (strangers_not_hashed, MIXES["older hub"]),
     "an answer while payloads are left": (answering_with_payloads_left, MIXES["erasure"]),
 }

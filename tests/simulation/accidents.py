@@ -10,6 +10,7 @@ from tests.simulation.board import Board
 from tests.simulation.metered import card_fills, day_passes
 from tests.simulation.network import Lost, late_arrives, old_page_arrives
 from tests.simulation.orders import district_dawdles, district_erases, district_writes
+from tests.simulation.releases import update_hub
 from tests.simulation.sticks import bring_receipts, export_stick, import_stick
 
 OPERATIONS_MAX = 25
@@ -195,12 +196,21 @@ ACTS = {
         *(back_up, restore, old_card, clone, swap_cards, trim),
         *(roll_hub_back, back_hub_up, hub_to_backup, promote_replica, hub_crashes, revoke_key),
         *(export_stick, import_stick, bring_receipts),
-        *(district_writes, district_dawdles, district_erases, old_page_arrives),
+        *(district_writes, district_dawdles, district_erases, old_page_arrives, update_hub),
     )
 }
 # After these something may be nowhere: before them everything is somewhere.
 TAKES_AWAY = {"restore", "old_card", "roll_hub_back", "hub_to_backup", "promote_replica"}
 QUIET = {
-    *("day_passes", "work", "talk", "late_arrives", "back_up", "back_hub_up", "jump_clock"),
+    *(
+        "day_passes",
+        "update_hub",
+        "work",
+        "talk",
+        "late_arrives",
+        "back_up",
+        "back_hub_up",
+        "jump_clock",
+    ),
     *("district_writes", "district_dawdles", "district_erases", "old_page_arrives"),
 }

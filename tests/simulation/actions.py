@@ -29,7 +29,7 @@ PEOPLE: Final = ("meet", "meet", "rename", "rename", "hand_in", "hand_in", "hand
 FACTS: Final = ("hand_in", "hand_in", "hand_in", "repeat_id", "add")
 
 
-SPECIAL: Final = {"is_lying", "reads_receipts", "day_bytes"}
+SPECIAL: Final = {"is_lying", "reads_receipts", "day_bytes", "hub_release"}
 
 
 class Action(Struct, frozen=True):
@@ -47,6 +47,7 @@ class Mix(Struct, frozen=True):
 
     `network`: how much of the traffic meets trouble. `is_lying`: the card ignores syncs.
     `day_bytes`: what each board may spend in a day, 0 for a link that costs nothing.
+    `hub_release`: of the hub when it begins, held against the boards'.
     """
 
     accidents: dict[str, int]
@@ -55,13 +56,12 @@ class Mix(Struct, frozen=True):
     is_lying: bool = False
     reads_receipts: bool = True
     day_bytes: int = 0
+    hub_release: str = "same"
 
 
 def mix(works=WORKS, network=0.3, **rest):
     """A mix by the names of its accidents, and whatever else is unusual in it."""
-    special = {
-        name: rest.pop(name) for name in ("is_lying", "reads_receipts", "day_bytes") if name in rest
-    }
+    special = {name: rest.pop(name) for name in rest.keys() & SPECIAL}
     return Mix(rest, network, works, **special)
 
 
@@ -136,6 +136,26 @@ MIXES: Final = {
     ),
     "the way down, restore and clone": mix(
         district_writes=12, restore=5, back_up=4, clone=3, old_page_arrives=3, trim=5
+    ),
+    "older hub": mix(
+        (*WORKS, "label", "label", "rename"),
+        hub_release="older",
+        update_hub=2,
+        restore=4,
+        back_up=4,
+        clone=3,
+        trim=4,
+    ),
+    "older hub, rollback and erasure": mix(
+        (*WORKS, "label", "label", "rename", "poison"),
+        hub_release="older",
+        update_hub=2,
+        district_erases=4,
+        roll_hub_back=4,
+        hub_crashes=3,
+        export_stick=4,
+        import_stick=4,
+        clone=2,
     ),
     "metered": mix(
         (*WORKS, *("measure",) * 4), network=0.2, day_bytes=4_500, day_passes=12, card_fills=6

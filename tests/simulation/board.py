@@ -180,8 +180,8 @@ class Board:
         table = TABLE.get(update.table_name)
         if table is not None:
             values = update.new or update.old
-            self.in_use.add(table)
-            self._stale.add(table)
+            self.in_use.add(table.name)
+            self._stale.add(table.name)
             self.touched.add((table, (update.old or values)[0]))
             if update.old and update.new and is_handed_over(table, update.old, update.new):
                 self.handed_over.append((table, update.old, update.new))
@@ -294,10 +294,10 @@ class Board:
         """Tables that SQLite has said nothing of are as they were."""
         if self._rows_of != self.life:
             self._rows_of, self._rows, self._stale = self.life, {}, set(self.in_use)
-        for table in self._stale:
-            self._rows[table] = {
-                (table.name, values[0]): row_of(table, values)
-                for values in self.db.tuples(ALL_ROWS[table.name])
+        for name in self._stale:
+            self._rows[name] = {
+                (name, values[0]): row_of(TABLE[name], values)
+                for values in self.db.tuples(ALL_ROWS[name])
             }
         self._stale.clear()
         return {key: row for rows in self._rows.values() for key, row in rows.items()}

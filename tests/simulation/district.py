@@ -6,7 +6,7 @@ stand where PostgreSQL's tables do.
 
 from collections import Counter
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, field, msgpack, structs
 
 from sync.hub.intake.erased import is_about, without_erased
 from sync.hub.intake.merging import Tally
@@ -63,6 +63,7 @@ class School(Struct):
     effects: Counter = field(default_factory=Counter)  # (table, id) -> how often it was new (I3)
     change_no: int = 0
     feed: dict = {}  # (table, id) -> place of its last change
+    extra: dict = {}  # (table, id) -> hash and image of a row with columns that have no place
     written: list = []  # hub-owned rows that this transaction has touched
 
     def copy(self):
@@ -78,7 +79,13 @@ class School(Struct):
             self.effects.copy(),
             self.change_no,
             dict(self.feed),
+            dict(self.extra),
         )
+
+    @property
+    def parked(self):
+        """Rows of tables that were unknown when they came."""
+        return [where for where, each in self.aside.items() if each.reason == "unknown-table"]
 
     @property
     def forgotten(self):
@@ -101,6 +108,7 @@ class School(Struct):
                 for values, hashed in zip(left.rows, left.hashes, strict=True):
                     name = self.merge_row(left, values, hashed, header.epoch)
                     setattr(tally, name, getattr(tally, name) + 1)
+                self.keep_whole(left)
         return tally
 
     def merge_row(self, batch, values, hashed, epoch):
@@ -108,8 +116,8 @@ class School(Struct):
         table = batch.table
         if any(isinstance(value, str) and "\0" in value for value in values):
             # PostgreSQL takes none
-            refused = Refused(table.name, batch.names, tuple(values), "text-with-a-null")
-            self.put_aside(refused, epoch)
+            names_and_values = as_sent(batch, values)
+            self.put_aside(Refused(table.name, *names_and_values, "text-with-a-null"), epoch)
             return "quarantined"
         key = (table.name, values[0])
         held = self.rows.get(key)
@@ -127,6 +135,13 @@ class School(Struct):
             self.effects[key] += outcome is Outcome.INSERTED
         self.settle(key, epoch)
         return COUNTED[outcome]
+
+    def keep_whole(self, batch):
+        """What was sent and has no place here, of the images that are current now."""
+        for values, hashed, image in zip(batch.rows, batch.hashes, batch.images, strict=False):
+            key = (batch.table.name, values[0])
+            if key in self.rows and self.rows[key].hash == hashed:
+                self.extra[key] = (hashed, msgpack.decode(image))
 
     def put(self, key, values, image, epoch):
         held = self.rows.get(key)
@@ -165,13 +180,22 @@ class School(Struct):
         return any((name, pk) == key for name, pk, _ in self.aside)
 
 
+def as_sent(batch, values):
+    """With every column that a row came with."""
+    if not batch.strangers:
+        return batch.names, tuple(values)
+    image = msgpack.decode(batch.images[batch.rows.index(values)])
+    return tuple(image), tuple(image.values())
+
+
 def whole_row(batch, values, held):
     """What was not sent stays as it is."""
-    if batch.columns == batch.table.columns:
+    columns = names(TABLE[batch.table.name])
+    if batch.names == columns:
         return tuple(values)
     sent = dict(zip(batch.names, values, strict=True))
-    was = {} if held is None else dict(zip(names(batch.table), held.values, strict=True))
-    return tuple(sent.get(name, was.get(name)) for name in names(batch.table))
+    was = {} if held is None else dict(zip(columns, held.values, strict=True))
+    return tuple(sent.get(name, was.get(name)) for name in columns)
 
 
 def names(table):

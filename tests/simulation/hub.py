@@ -42,6 +42,7 @@ from tests.simulation.district import School, names
 from tests.simulation.forgetting import erase_again
 from tests.simulation.looking import digests_of
 from tests.simulation.outlet import scope_states
+from tests.simulation.releases import catch_up, speaking
 
 COMMITS_KEPT = 60
 
@@ -89,6 +90,7 @@ class Hub:
         self.open_xid = None  # a transaction that is still running
         self.promotions = 0
         self.schools = {self.district_id: School(self.district_id.bytes)}
+        self.release = "same"  # of its programs; a database put back does not change them
         self.listed = {}  # (school, person): a file beside the database, which nothing takes back
         self.node_keys = {}
         self.revoked = set()
@@ -161,8 +163,13 @@ class Hub:
     def crash(self):
         self.crashes = None
         self._become(self.journal[-1])
-        erase_again(self)
+        self.start()
         raise Crashed
+
+    def start(self):
+        """Before anything is taken in."""
+        erase_again(self)
+        catch_up(self)
 
     def roll_back(self, commits, *, is_noticed):
         """Forget the newest commits; a noticed one gets another incarnation, as told to."""
@@ -184,7 +191,7 @@ class Hub:
         self.timeline = 1 + self.promotions
         self.commit()
         if not is_promoted:
-            erase_again(self)
+            self.start()
 
     def _feeds(self, schools):
         return {scope_id: school.feed for scope_id, school in schools.items()}
@@ -267,7 +274,8 @@ class Hub:
 
     def accept(self, school, segment, tables):
         """One transaction: a crash leaves all of it or nothing."""
-        tally = school.merge(segment.header, tables, self.issued)
+        with speaking(self.release):
+            tally = school.merge(segment.header, tables, self.issued)
         school.move(segment, tally)
         self.commit()
         return tally
@@ -283,7 +291,7 @@ class Hub:
             and (TABLE[key[0]].is_fact or held.values[-3] is None)
         )
         page = found[:limit]
-        blocks = [pack(Rows(name, names(TABLE[name]), [row])) for _, (name, _), row in page]
+        blocks = [pack(whole(school, key)) for _, key, _ in page]
         at = self._position(school, node_id, epoch, 0)
         heads = [head for other, head in school.heads.items() if other != epoch]
         return PullPage(
@@ -350,6 +358,15 @@ def lanes_of(school, request):
     """Those asked about, and those another board with a copy of this card has used."""
     held = {lane for *stream, lane in school.streams if stream == [request.node_id, request.epoch]}
     return sorted(held | {stream.lane for stream in request.streams})
+
+
+def whole(school, key):
+    """A row as it was sent, also where this hub has no place for all of it."""
+    held = school.rows[key]
+    hashed, image = school.extra.get(key, (None, None))
+    if hashed == held.hash:
+        return Rows(key[0], tuple(image), [tuple(image.values())])
+    return Rows(key[0], names(TABLE[key[0]]), [held.values])
 
 
 def check_any_signature(segment, node_keys):

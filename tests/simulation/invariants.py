@@ -10,7 +10,7 @@ from uuid import UUID
 from sync.agent.budget import Leave
 from sync.core.columns import ID_BYTES
 from sync.hub.intake.staging import SCHOOL_COLUMN
-from sync.merge import order_of
+from sync.merge import order_of, row_hash
 from sync.protocol import EXCEPTIONS_MAX, HUB_SEGMENT_BYTES_MAX, genesis
 from sync.registry import TABLE
 from tests.simulation.district import names
@@ -224,6 +224,7 @@ def i4_hub_and_board_agree(world, board):
 def i8_poison_blocks_nothing(world, board):
     """What cannot be merged lies aside with a reason, and the box has been told."""
     school = world.hub.schools[board.school_id]
+    demand(not school.parked, 8, "rows wait for a table that is here")
     for key, row in board.look().rows.items():
         if world.is_poison(board, key[0], row.values):
             demand((*key, row.hash) in school.aside, 8, f"{key[0]}: poison is not aside")
@@ -239,6 +240,8 @@ def i10_all_agree(world, board):
     if pruned := board.pruned():
         there = world.hub.schools[board.school_id].rows
         aside |= {key for key in (*there, *board.look().rows) if is_pruned(key, pruned)}
+    for (name, _), row in world.hub.schools[board.school_id].rows.items():
+        demand(row_hash(TABLE[name], row.values) == row.hash, 10, f"{name}: not all that was sent")
     here, there = board.digests(aside), world.hub.digests(board.school_id, aside)
     demand(here == there, 10, f"a board and the hub differ: {differing(here, there)}")
 

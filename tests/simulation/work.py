@@ -46,6 +46,11 @@ UPDATE class_group
    SET name = ?2, version = version + 1, updated_at_ms = ?3
  WHERE id = ?1
 """
+LABEL_GROUP: Final = """
+UPDATE class_group
+   SET source_id = ?2, version = version + 1, updated_at_ms = ?3
+ WHERE id = ?1
+"""
 DELETE_GROUP: Final = """
 UPDATE class_group
    SET deleted_at_ms = ?2, version = version + 1, updated_at_ms = ?3
@@ -97,6 +102,7 @@ class Work:
         self.by_name = {
             "add": self.add_group,
             "change": self.change_group,
+            "label": self.label_group,
             "delete": self.delete_group,
             "revive": self.revive_group,
             "hand_in": self.hand_in,
@@ -147,6 +153,13 @@ class Work:
         if pk is not None:
             args = (pk, self._text(), self.world.now_ms)
             self.commit(board, "class_group", pk, (RENAME_GROUP, args))
+
+    def label_group(self, board):
+        """In a column that not every release has."""
+        pk = self._any(board, LIVE_GROUPS)
+        if pk is not None:
+            args = (pk, self._text(), self.world.now_ms)
+            self.commit(board, "class_group", pk, (LABEL_GROUP, args))
 
     def delete_group(self, board):
         pk = self._any(board, LIVE_GROUPS)

@@ -29,7 +29,6 @@ from tests.simulation import invariants
 from tests.simulation.accidents import ACTS, TAKES_AWAY
 from tests.simulation.board import BORN_MS, FILE, Board
 from tests.simulation.district import names
-from tests.simulation.forgetting import erase_again
 from tests.simulation.hub import Broken, Denied, Hub
 from tests.simulation.invariants import Violation
 from tests.simulation.metered import day_passes
@@ -37,6 +36,7 @@ from tests.simulation.network import Lost, carry, late_arrives
 from tests.simulation.oracle import Oracle
 from tests.simulation.orders import carry_out_orders, end_long_transaction
 from tests.simulation.outlet import CursorUnknown
+from tests.simulation.releases import of_next_release, update_hub
 from tests.simulation.sticks import take_stick
 from tests.simulation.work import Work
 
@@ -58,7 +58,11 @@ class World:
         self.oracle = Oracle()
         self.counts = Counter()
         self.ran_s = 0.0
+        self.skew = contextlib.ExitStack()
+        if mix.hub_release != "same":
+            self.skew.enter_context(of_next_release())
         self.hub = Hub(self.dice)
+        self.hub.release = mix.hub_release
         self.hub.reads_receipts = mix.reads_receipts
         self.late, self.sticks, self.receipts, self.pages = [], [], [], []
         self.boards = []
@@ -73,6 +77,7 @@ class World:
         for board in self.boards:
             board.scrap()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.skew.close()
 
     def _first_board(self):
         school, node, epoch = (UUID(bytes=self.dice.randbytes(16)) for _ in range(3))
@@ -278,7 +283,9 @@ class World:
         end_long_transaction(self)
         for node_id in sorted(self.hub.revoked):
             self.readmit(node_id)
-        erase_again(self.hub)
+        if self.hub.release == "older":
+            update_hub(self)
+        self.hub.start()
         self.come_to_rest()
         if self.hub.listed and self.late_ones_come():
             self.come_to_rest()
