@@ -45,7 +45,6 @@ from sync.hub.boxes import routes as boxes_routes
 from sync.hub.database import scoped
 from sync.hub.erasure import pages as erasure_pages
 from sync.hub.erasure import routes as erasure_routes
-from sync.hub.erasure.commands import erase_again
 from sync.hub.faults import ChainBroken
 from sync.hub.fleet import pages as fleet_pages
 from sync.hub.fleet import routes as fleet_routes
@@ -132,7 +131,6 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         if who.district_id is None:
             claim_code(settings.claim_file)
         else:
-            await erase_again(hub, who.district_id)
             await catch_up(hub.pools, who.district_id, clock)
         app.state.challenges = Challenges(hub.key)
         app.state.hub = hub

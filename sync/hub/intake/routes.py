@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from appliance.errors import Invalid, TooLarge
-from sync.hub.database import scoped, set_scope
+from sync.hub.database import Link, scoped, set_scope
 from sync.hub.faults import NodeUnknown, WrongSchool
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import Address, accept_segment
@@ -78,11 +78,9 @@ async def post_token(
     asked, now_ms = await _read(request, TokenRequest), hub.clock()
     challenges.take(asked.node_id, asked.challenge, now_ms=now_ms)
     async with scoped(hub.pools.ingest) as link:
-        who = await identity(link)
-        if who.district_id is None:
-            raise NodeUnknown("this hub has no district yet")
-        await set_scope(link, district_id=who.district_id)
-        node = await prove(link, who.hub_id, asked, now_ms=now_ms)
+        hub_id, district_id = await _here(link)
+        await set_scope(link, district_id=district_id)
+        node = await prove(link, hub_id, asked, now_ms=now_ms)
     return _answer(Token(token=new_token(hub.key, node, now_ms=now_ms), expires_in_s=TOKEN_S))
 
 
@@ -94,11 +92,7 @@ async def post_node_key(
     asked, now_ms = await _read(request, NewKeyRequest), hub.clock()
     challenges.take(asked.node_id, asked.challenge, now_ms=now_ms)
     async with scoped(hub.pools.ingest) as link:
-        who = await identity(link)
-        if who.district_id is None:
-            raise NodeUnknown("this hub has no district yet")
-        told = await register_key(link, who.hub_id, who.district_id, asked, now_ms=now_ms)
-    return _answer(told)
+        return _answer(await register_key(link, *await _here(link), asked, now_ms=now_ms))
 
 
 @post("/sync/v1/hello", request_max_body_size=MESSAGE_BYTES_MAX, status_code=200)
@@ -231,6 +225,14 @@ ROUTES: Final = (
     get_bucket,
     post_rows,
 )
+
+
+async def _here(link: Link) -> tuple[UUID, UUID]:
+    """Say which hub and which district this is; a box is only known in a district."""
+    who = await identity(link)
+    if who.district_id is None:
+        raise NodeUnknown("this hub has no district yet")
+    return who.hub_id, who.district_id
 
 
 async def _take_in(
