@@ -1,321 +1,302 @@
-"""Every order of events of a very small world, through the real session over real SQLite.
+"""Every order of events of a very small world (small.py): one board, its clone and the hub.
 
-One board, its clone and the hub; a few writes, a few accidents. Breadth first, each state
-once: two histories that leave the same rows, books and memories are one. Ids are made from
-what happened to a board, not from dice, so that equal states look equal.
+Breadth first, each state once (sameness.py). Work that a board does by itself is one step
+with the request that ends it, since nobody else can see it. States with equal counts of
+writes and accidents form a layer; talk stays within it, so each layer is asked by itself
+whether every order of its talk comes to rest (I15). What a layer with fewer of both has seen
+is not looked at again: whatever can follow here can follow there.
 
     python -m tests.simulation.model WRITES FAULTS
 """
 
-import hashlib
+import gc
 import sys
 import time
-from collections import Counter, deque
-from pathlib import Path
-from uuid import UUID
+from array import array
+from collections import Counter
 
-import zstandard
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
-from sync.agent.session import Chance, Fetch, Greet, Send, Session, Worked
-from tests.simulation.actions import mix
-from tests.simulation.board import SIZE_MAX, digests_of, make_template, stamp
-from tests.simulation.hub import Broken, State
-from tests.simulation.runner import folder
-from tests.simulation.work import ADD_GROUP, DELETE_GROUP, RENAME_GROUP
-from tests.simulation.world import World
+from tests.simulation import small
+from tests.simulation.sameness import BITS, PART, WHO, Looks, is_safe, memories, once
+from tests.simulation.small import Fate
 
-CALM = mix(network=0)
-GROUP = b"the only class.."
-KEY = ("class_group", GROUP)
-JOURNAL_BYTES = slice(18, 20)  # a file in memory has no WAL; the header must not ask for one
-BOOKS = """
-SELECT epoch, incarnation, recovery_due, remark_tbl, remark_pk, self_cursor, receipt_no
-  FROM sync_identity
-"""
 FAILURES_SHOWN = 5
-
-
-class Card(Struct, frozen=True):
-    """A board that is not running: its file, what its session remembers, what it holds."""
-
-    image: bytes
-    heard: object
-    incarnation: UUID | None
-    epochs: int
-    looks: bytes
-    current: tuple
-    held: frozenset
-    digests: tuple
-
-
-class Node(Struct, frozen=True):
-    """One state of the world. `owed`: acknowledged values that no accident has wiped out."""
-
-    cards: tuple
-    hub: State
-    owed: frozenset
-    writes: int = 0
-    faults: int = 0
-    story: tuple = ()
+AT_REST, ELSEWHERE = -1, -2  # in the place of a following state's number
+BOARDS = ("the first", "the second")
+ENDLESS = "I15: some order of talk never comes to rest"
 
 
 class Result(Struct):
-    """What a search has found."""
+    """What a search has found. A failure is what does not hold, and how it came to that."""
 
     states: int = 0
-    at_rest: int = 0
     events: Counter = field(default_factory=Counter)
-    failures: list = []
+    at_rest: int = 0
+    failures: list = field(default_factory=list)
 
 
-class Model:
-    """The world in which states are put up, one event is played, and the next is read."""
+class Model(Looks):
+    """What may happen. Owed are acknowledged values that no accident has wiped out."""
 
-    def __init__(self, base, writes, faults):
-        place = base / "world"
-        place.mkdir()
-        self.world = World(1, CALM, place, make_template(base / "template"), schools=1)
+    def __init__(self, writes, faults):
+        super().__init__()
+        self.known |= memories(Model)
         self.writes, self.faults = writes, faults
-        self.board, self.hub = self.world.boards[0], self.world.hub
-        self.hub.new_incarnation = lambda: named("hub", self.hub.generation)
-        row = (GROUP, self.board.school_id.bytes, "first", 0)
-        self.world.work.commit(self.board, "class_group", GROUP, (ADD_GROUP, row))
-        self.world.talk_out(self.board)
-        self.board.connection.close()
-        self.board.connection = self.board.db._connection  # a file in memory has one user
-        self.board.begin_session()
-        card = self.card(0)
-        self.start = Node((card, card), self.hub.journal[-1], frozenset({self.board_key()}))
+        card, hub = small.beginning()
+        self.begun = self.cards.number(card)
+        owed = self.debts.number(frozenset({card.current}))
+        self.start = (self.begun, self.begun, self.hubs.number(hub), owed)
 
-    def board_key(self):
-        return (*KEY, self.board.look().rows[KEY].hash)
+    @once
+    def talk(self, card, hub, fate):
+        after, there = small.talk(self.cards.all[card], self.hubs.all[hub], fate)
+        return self.cards.number(after), self.hubs.number(there)
 
-    def card(self, epochs):
-        """The board as it is now."""
-        board, session = self.board, self.board.session
-        image = bytearray(board.connection.serialize("main"))
-        image[JOURNAL_BYTES] = b"\1\1"
-        look = board.look()
-        books = board.connection.execute(BOOKS).fetchall()
-        streams = sorted((lane, repr(each)) for lane, each in look.streams.items())
-        parts = (sorted(look.rows), sorted(look.dirty), sorted(look.conflicts), books, streams)
-        held = frozenset(board.hashes())
-        return Card(
-            image=zstandard.compress(bytes(image), 1),
-            heard=session._heard,
-            incarnation=session._incarnation,
-            epochs=epochs,
-            looks=digest(parts, sorted(held), repr(session._heard), session._incarnation, epochs),
-            current=(look.rows[KEY].hash,),
-            held=held,
-            digests=tuple(sorted(board.digests().items())),
+    @once
+    def written(self, card, there):
+        """Every card this one may become by a write, and what was written."""
+        cards = small.writes(self.cards.all[card], there)
+        return [(self.cards.number(each), each.current) for each in cards]
+
+    @once
+    def put_back(self, hub):
+        rewound = small.rewinds(self.hubs.all[hub])
+        return [(words, self.hubs.number(each)) for words, each in rewound]
+
+    @once
+    def off(self, card):
+        return self.cards.number(small.forgetful(self.cards.all[card]))
+
+    @once
+    def owing(self, owed, image):
+        return self.debts.number(self.debts.all[owed] | {image})
+
+    # Events: in words, and the state after each, whose look is not standard yet.
+
+    def calm(self, one, other, hub, owed):
+        """Talk that is heard, of the first board and of the second."""
+        card, there = self.talk(one, hub, Fate.HEARD)
+        yield "talks", card, other, there, owed
+        card, there = self.talk(other, hub, Fate.HEARD)
+        yield "talks", one, card, there, owed
+
+    def work(self, one, other, hub, owed):
+        """Somebody changes the row on either board."""
+        there = self.knowing(one, other, hub)
+        for card, image in self.written(one, there):
+            yield "writes", card, other, hub, self.owing(owed, image)
+        for card, image in self.written(other, there):
+            yield "writes", one, card, hub, self.owing(owed, image)
+
+    def accidents(self, one, other, hub, owed):
+        """Those that change something; excused is what is nowhere afterwards."""
+        for words, *state in self.wrecks(one, other, hub):
+            if state != [one, other, hub]:
+                yield words, *state, self.excused(owed, *state)
+
+    def wrecks(self, one, other, hub):
+        """Words lost, cards put back or copied, and the hub put back."""
+        for fate in (Fate.UNHEARD, Fate.LOST):
+            card, there = self.talk(one, hub, fate)
+            yield fate.value, card, other, there
+            card, there = self.talk(other, hub, fate)
+            yield fate.value, one, card, there
+        yield "is put back", self.begun, other, hub
+        yield "is put back", one, self.begun, hub
+        yield "gets a copy of the other's card", self.off(other), other, hub
+        yield "gets a copy of the other's card", one, self.off(one), hub
+        for words, there in self.put_back(hub):
+            yield words, self.off(one), self.off(other), there
+
+    def holding(self, one, other, hub):
+        """Every image that somebody can look at."""
+        there, one, other = self.hubs.all[hub], self.cards.all[one], self.cards.all[other]
+        return there.beside.union(
+            one.beside, other.beside, (there.current, one.current, other.current)
         )
 
-    # Putting a state up, and reading the one after.
+    def knowing(self, one, other, hub):
+        """Every image that may still come from somewhere."""
+        streams = [images for _, images in self.hubs.all[hub].streams]
+        chains = self.cards.all[one].chain, self.cards.all[other].chain
+        return self.holding(one, other, hub).union(*streams, *chains)
 
-    def put_up(self, node, number):
-        """The board of one card, as it was; ids of new epochs follow from its history."""
-        card = node.cards[number]
-        self.board.connection.deserialize("main", zstandard.decompress(card.image))
-        self.board.life += 1
-        self.board.touched.clear()
-        chance = Chance(epoch=lambda: named("epoch", number, card.epochs), nonce=lambda: bytes(16))
-        session = self.board.session = Session(self.board.db, self.board.key, chance)
-        session._heard, session._incarnation = card.heard, card.incarnation
-        self.hub.journal = [node.hub]
-        self.hub._become(node.hub)
-
-    def after(self, node, number, event, **changes):
-        has_forked = self.board.session.forked is not None
-        card = self.card(node.cards[number].epochs + has_forked)
-        cards = (card, node.cards[1]) if number == 0 else (node.cards[0], card)
-        story = (*node.story, f"{event} {number}")
-        return structs.replace(node, cards=cards, hub=self.hub.journal[-1], story=story, **changes)
-
-    # What may happen.
-
-    def events(self, node):
-        """Every next state; those without an accident or a write are told apart (I15)."""
-        for number in (0, 1):
-            yield True, self.talk(node, number, is_heard=True)
-            if node.faults < self.faults:
-                yield False, self.talk(node, number, is_heard=False)
-            if node.writes < self.writes:
-                yield False, self.write(node, number, RENAME_GROUP)
-                yield False, self.write(node, number, DELETE_GROUP)
-        if node.faults < self.faults:
-            for accident in self.accidents(node):
-                yield False, self.excused(accident)
-
-    def write(self, node, number, statement):
-        """Its text names what it was written over, so every image has one past."""
-        self.put_up(node, number)
-        parent = self.board_key()
-        told = f"after {parent[2].hex()[:8]}" if statement is RENAME_GROUP else node.writes
-        with self.board.writing() as execute:
-            execute(statement, (GROUP, told, 0))
-        self.world.check_captured(self.board)
-        key = self.board_key()
-        self.world.oracle.tried(key, parent)
-        event = "renames" if statement is RENAME_GROUP else "deletes"
-        owed, writes = node.owed | {key}, node.writes + 1
-        return self.after(node, number, event, owed=owed, writes=writes)
-
-    def talk(self, node, number, *, is_heard):
-        """Local steps, which nobody else can see, then one request; or its answer is lost.
-
-        With nothing to say, a board says hello again: at rest that changes nothing.
-        """
-        self.put_up(node, number)
-        session = self.board.session
-        while isinstance(request := session.next_request(stamp(0), SIZE_MAX), Worked):
-            continue
-        if request is None:
-            session.forget()
-            request = session.next_request(stamp(0), SIZE_MAX)
-        event = type(request).__name__.lower() + ("" if is_heard else " unheard")
-        try:
-            answer = self.ask(request)
-            if is_heard:
-                self.world._take(self.board, request, answer)
-        except Broken:
-            session.forget()
-        if not is_heard:
-            self.board.session.forget()
-        return self.after(node, number, event, faults=node.faults + (not is_heard))
-
-    def ask(self, request):
-        match request:
-            case Greet(hello=hello):
-                return self.hub.hello(hello)
-            case Send(payload=payload):
-                return self.hub.put(self.board.node_id, payload)
-            case Fetch(epoch=epoch, cursor=cursor):
-                return self.hub.pull(self.board.node_id, epoch, cursor, 5)
-        raise AssertionError(request)
-
-    def accidents(self, node):
-        """Each card, or the hub, is put back to how it began; noticed or not."""
-        begun, faults = self.start.cards[0], node.faults + 1
-        for number in (0, 1):
-            card = structs.replace(begun, epochs=node.cards[number].epochs)
-            cards = (card, node.cards[1]) if number == 0 else (node.cards[0], card)
-            story = (*node.story, f"put back {number}")
-            yield structs.replace(node, cards=cards, faults=faults, story=story)
-        for is_noticed in (False, True):
-            self.put_up(node, 0)
-            state = structs.replace(self.start.hub, generation=node.hub.generation)
-            self.hub.put_back(state, is_noticed=is_noticed)
-            story = (*node.story, f"hub put back, {'' if is_noticed else 'un'}noticed")
-            hub = self.hub.journal[-1]
-            yield structs.replace(node, hub=hub, faults=faults, story=story)
-
-    def excused(self, node):
-        """What is nowhere now was lost by the accident, not by the protocol."""
-        held = self.held(node)
-        owed = frozenset(key for key in node.owed if self.world.oracle._is_safe(key, held))
-        return structs.replace(node, owed=owed)
+    def excused(self, owed, *state):
+        held = self.holding(*state)
+        values = self.debts.all[owed]
+        left = frozenset([each for each in values if is_safe(each, held)])
+        return owed if left == values else self.debts.number(left)
 
     # Looking.
 
-    def school(self, node):
-        return node.hub.schools[self.board.school_id]
+    def look(self, faults):
+        """How states of a layer are told apart."""
+        return self.essential if faults == self.faults else self.standard
 
-    def held(self, node):
-        school = self.school(node)
-        there = {(*key, row.hash) for key, row in school.rows.items()} | set(school.conflicts)
-        return there.union(*(card.held for card in node.cards))
+    def is_same(self, key, is_last, one, other, hub):
+        """Whether this state, each board in its place, is the one of `key`."""
+        if is_last:
+            one, other, hub = self.essence(one, other, hub)
+        shapes, was = self.cards.shapes, parts_of(key)
+        if shapes[one] != shapes[was[0]] or shapes[other] != shapes[was[1]]:
+            return False
+        return self.in_order(one, other, hub) == key & WHO
 
-    def looks(self, node):
-        """What tells two states apart; clocks, signatures and the story do not."""
-        school = self.school(node)
-        rows = sorted((key, repr(row.image), row.change_no) for key, row in school.rows.items())
-        streams = sorted(
-            (str(key), [link.hash for link in links]) for key, links in school.streams.items()
-        )
-        parts = (rows, sorted(school.conflicts), streams, school.log, node.hub.incarnation)
-        cards = [card.looks for card in node.cards]
-        return digest(
-            parts, cards, sorted(node.owed), node.hub.generation, node.writes, node.faults
-        )
-
-    def broken_at_rest(self, node):
+    def broken_at_rest(self, one, other, hub, owed):
         """What does not hold although everybody has said everything; None when all does."""
-        held, school = self.held(node), self.school(node)
-        if not all(self.world.oracle._is_safe(key, held) for key in node.owed):
+        held = self.holding(one, other, hub)
+        current = self.hubs.all[hub].current
+        if not all(is_safe(each, held) for each in self.debts.all[owed]):
             return "I1: an acknowledged value is nowhere"
-        there = tuple(sorted(digests_of(school.rows, frozenset()).items()))
-        if any(card.digests != there for card in node.cards):
+        if any(self.cards.all[each].current != current for each in (one, other)):
             return "I10: a board and the hub differ"
-        currents = [(*key, row.hash) for key, row in school.rows.items()]
-        if self.world.oracle.overtaken(currents, held):
+        if is_safe(current, held - {current}):
             return "I13: a replaced value is current again"
         return None
 
 
-def search(model, *, stops_early):
-    """Visit every state once; then ask of each whether it still leads to rest (I15)."""
-    result, came_from, resting = Result(), {}, []
-    seen = {model.looks(model.start): ()}
-    waiting = deque([model.start])
-    while waiting and not (stops_early and result.failures):
-        node = waiting.popleft()
-        here, is_at_rest = model.looks(node), True
-        for is_calm, after in model.events(node):
-            there = model.looks(after)
-            is_at_rest = is_at_rest and (there == here or not is_calm)
-            result.events[after.story[-1][:-2]] += 1
-            if is_calm:
-                came_from.setdefault(there, []).append(here)
-            if there not in seen:
-                seen[there] = after.story
-                waiting.append(after)
-        if is_at_rest:
-            resting.append(here)
-            broken = model.broken_at_rest(node)
-            result.failures += [] if broken is None else [(broken, node.story)]
-    result.states, result.at_rest = len(seen), len(resting)
-    if waiting:
-        return result
-    stuck = seen.keys() - reached(resting, came_from)
-    result.failures += [("I15: this never comes to rest", seen[each]) for each in stuck]
-    return result
+def parts_of(key):
+    return key & PART, key >> BITS & PART, key >> 2 * BITS & PART, key >> 3 * BITS
 
 
-def reached(resting, came_from):
-    """Every state from which talk alone leads to rest."""
-    found, open_ones = set(resting), list(resting)
-    while open_ones:
-        before = [each for each in came_from.get(open_ones.pop(), ()) if each not in found]
-        found.update(before)
-        open_ones += before
-    return found
+class Layer:
+    """All states with the same counts of writes and accidents, and where each came from."""
+
+    def __init__(self, below):
+        self.numbers, self.keys, self.came_from, self.below = {}, [], [], below
+        self.essences = set()
+
+    def add(self, key, came_from):
+        """The state's number, or ELSEWHERE."""
+        found = self.numbers.get(key)
+        if found is None:
+            if any(key in seen for seen in self.below):
+                return ELSEWHERE
+            found = self.numbers[key] = len(self.keys)
+            self.keys.append(key)
+            self.came_from.append(came_from)
+        return found
 
 
-def explore(writes, faults, *, stops_early=False):
+class Search:
+    """One visit to every state there is."""
+
+    def __init__(self, model):
+        self.model, self.result, self.layers = model, Result(), {}
+        for at in self.order():
+            self.layers[at] = Layer(list(self.seen_before(at)))
+        start = model.look(0)(*model.start)
+        self.layers[0, 0].add(start, None)
+
+    def order(self):
+        """Every layer after those that lead to it."""
+        for writes in range(self.model.writes + 1):
+            for faults in range(self.model.faults + 1):
+                yield writes, faults
+
+    def seen_before(self, at):
+        """The keys of layers with fewer writes and accidents, as they are told apart here."""
+        for (writes, faults), layer in self.layers.items():
+            if writes <= at[0] and faults <= at[1]:
+                is_alike = self.model.look(faults) == self.model.look(at[1])
+                yield layer.numbers if is_alike else layer.essences
+
+    def run(self, *, stops_early=False, say=lambda _words: None):
+        for at in self.order():
+            if not (stops_early and self.result.failures):
+                self.judge(at, self.visit(at))
+                say(f"{at[0]} writes, {at[1]} faults: {len(self.layers[at].keys)} new states\n")
+        return self.result
+
+    def visit(self, at):
+        """Every state of a layer; returns what follows each by talk of either board."""
+        layer, is_last = self.layers[at], at[1] == self.model.faults
+        after = (array("i"), array("i"))
+        for number, key in enumerate(layer.keys):  # which grows meanwhile
+            parts = parts_of(key)
+            if not is_last:
+                layer.essences.add(self.model.essential(*parts))
+            for found, (_, *state) in zip(after, self.model.calm(*parts), strict=True):
+                is_same = self.model.is_same(key, is_last, *state[:3])
+                found.append(AT_REST if is_same else self.lead(at, at, number, state))
+            self.spread(at, (at[0] + 1, at[1]), number, self.model.work(*parts))
+            self.spread(at, (at[0], at[1] + 1), number, self.model.accidents(*parts))
+        return after
+
+    def spread(self, at, to, number, events):
+        if to in self.layers:
+            for words, *state in events:
+                self.lead(at, to, number, state)
+                self.result.events[words] += 1
+
+    def lead(self, at, to, number, state):
+        return self.layers[to].add(self.model.look(to[1])(*state), (at, number))
+
+    def judge(self, at, after):
+        """Look at every state at rest, and whether all others must come to one."""
+        keys = self.layers[at].keys
+        calm = bytearray(len(keys))
+        for number, key in enumerate(keys):
+            if after[0][number] == after[1][number] == AT_REST:
+                calm[number] = True
+                broken = self.model.broken_at_rest(*parts_of(key))
+                self.result.failures += [] if broken is None else [(broken, self.story(at, number))]
+        self.result.states += len(keys)
+        self.result.at_rest += sum(calm)
+        stuck = restless(calm, *after)
+        self.result.failures += [(ENDLESS, self.story(at, number)) for number in stuck]
+
+    # How it came to that.
+
+    def story(self, at, number):
+        """Every event that led to a state, with its boards in their places all the way."""
+        steps = [(at, number)]
+        while (before := self.came_from(*steps[-1])) is not None:
+            steps.append(before)
+        told, state = [], self.model.start
+        for to, number in reversed(steps[:-1]):
+            words, state = self.event_to(state, to, self.layers[to].keys[number])
+            told.append(words)
+        return ", ".join(told)
+
+    def came_from(self, at, number):
+        return self.layers[at].came_from[number]
+
+    def event_to(self, state, at, key):
+        model = self.model
+        for happen in (model.calm, model.work, model.accidents):
+            for words, *after in happen(*state):
+                if model.look(at[1])(*after) == key:
+                    who = [BOARDS[n] for n in (0, 1) if after[n] != state[n]]
+                    names = model.in_order(*after[:3])
+                    return " and ".join(who) + f" {words}", (*parts_of(names)[:3], after[3])
+        raise AssertionError("nothing leads there")
+
+
+def restless(calm, one, other):
+    """States that some order of talk keeps from rest; those that must end there become calm."""
+    waiting, before = [number for number, is_calm in enumerate(calm) if not is_calm], None
+    while waiting and len(waiting) != before:
+        before = len(waiting)
+        for number in reversed(waiting):
+            here, there = one[number], other[number]
+            calm[number] = (here < 0 or calm[here]) and (there < 0 or calm[there])
+        waiting = [number for number in waiting if not calm[number]]
+    return waiting
+
+
+def explore(writes, faults, **how):
     """Search a world of its own."""
-    with folder() as name:
-        model = Model(Path(name), writes, faults)
-        try:
-            return search(model, stops_early=stops_early)
-        finally:
-            model.world.close()
-
-
-def named(*parts):
-    return UUID(bytes=digest(*parts)[:16])
-
-
-def digest(*parts):
-    return hashlib.sha256(repr(parts).encode()).digest()
+    return Search(Model(writes, faults)).run(**how)
 
 
 def main():
     writes, faults = (int(word) for word in (sys.argv[1:] or ("2", "1")))
     began = time.monotonic()
-    result = explore(writes, faults)
-    lines = [f"{words}: {', '.join(story)}" for words, story in result.failures[:FAILURES_SHOWN]]
+    gc.disable()  # millions of parts, none of which is ever let go of: a third of the time
+    result = explore(writes, faults, say=sys.stderr.write)
+    lines = [f"{words}: {story}" for words, story in result.failures[:FAILURES_SHOWN]]
     lines.append(
         f"model: 1 board, 1 clone, hub; at most {writes} writes, {faults} faults:"
         f" {result.states} states, {sum(result.events.values())} events, {result.at_rest} at rest,"

@@ -33,12 +33,16 @@ OPPOSITE: Final = {
 
 
 class Mutant(Struct, frozen=True):
-    """A changed module, and how it was changed."""
+    """A changed module, and how it was changed.
+
+    `is_in_function`: the change is looked at when a function runs, not when it is defined.
+    """
 
     module: str
     line: int
     change: str
     source: str
+    is_in_function: bool
 
     def __str__(self):
         return f"{self.module}:{self.line} {self.change}"
@@ -48,6 +52,7 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
     """Every mutant of a module's functions, in the order of its lines."""
     tree = ast.parse(source)
     silent = {id(part) for each in ast.walk(tree) for part in types_in(each)}
+    inside = {id(part) for each in ast.walk(tree) for part in body_of(each)}
     for number, node in enumerate(ast.walk(tree)):
         for variant in range(0 if id(node) in silent else variants_of(node)):
             changed = copy.deepcopy(tree)
@@ -56,7 +61,15 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
             after = change(target, variant)
             if after is not None:
                 ast.fix_missing_locations(changed)
-                yield Mutant(module, node.lineno, f"{before} -> {after}", ast.unparse(changed))
+                words, said_now = f"{before} -> {after}", ast.unparse(changed)
+                yield Mutant(module, node.lineno, words, said_now, id(node) in inside)
+
+
+def body_of(node) -> Iterator[ast.AST]:
+    """Everything that runs when a function does."""
+    if isinstance(node, ast.FunctionDef):
+        for statement in node.body:
+            yield from ast.walk(statement)
 
 
 def types_in(node) -> Iterator[ast.AST]:
