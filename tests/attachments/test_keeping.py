@@ -161,6 +161,20 @@ def test_cut_off_at_any_step_a_row_is_there_while_its_file_is(db, files, school,
     assert contents_in(files) == {sha(OURS)}
 
 
+def test_the_folder_is_on_disk_before_any_row_is_gone(database, db, files, school, monkeypatch):
+    seen, sync = [], keeping.sync_path
+    with closing(AgentDatabase(database)) as beside:
+
+        def watched(path):
+            sync(path)
+            there = contents_in(files)
+            seen.append((path, [is_named(beside, sha(content)) for content in PHOTOS], there))
+
+        monkeypatch.setattr(keeping, "sync_path", watched)
+        forget(db, school.amina, files=files, now_ms=NOW_MS)
+    assert seen == [(files, [True] * len(PHOTOS), {sha(OURS)})]
+
+
 def test_a_transaction_that_is_not_committed_keeps_the_rows(db, files, school):
     with suppress(Cut), db.changing() as tx:
         while contents_in(files) != {sha(OURS)}:

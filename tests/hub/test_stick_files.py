@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from msgspec import structs
 from nacl.signing import SigningKey
 
 from appliance.attachments.queries import files_of
@@ -18,7 +19,15 @@ from sync.agent.status import status
 from sync.agent.store import identity
 from sync.core import parcel
 from sync.core.bundle import BundleCorrupt, lock
-from sync.core.parcel import Label, back_folder, files_folder, packed, read_parcel, signed_label
+from sync.core.parcel import (
+    Label,
+    back_folder,
+    files_folder,
+    label_message,
+    packed,
+    read_parcel,
+    signed_label,
+)
 from sync.hub.sticks import files as hub_files
 from sync.hub.sticks.came import words_of
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, encode
@@ -358,13 +367,29 @@ async def test_a_file_back_that_is_damaged_or_not_ours_is_asked_for_again(
     await courier.deliver(folder)
     (back,) = on(folder, box, back_folder)
     content = back.read_bytes()
-    for bad in spoilt(content):
+    for bad in [*spoilt(content), *forged_backs(box, photo, courier.hub)]:
         back.write_bytes(bad)
         box.bring_back(folder)
         assert not photo.path.exists()
     back.write_bytes(content)
     box.bring_back(folder)
     assert photo.path.read_bytes() == photo.content
+
+
+def forged_backs(box, photo, hub):
+    """The right content from a stranger, and from the hub for another box."""
+    me = identity(box.db)
+    label = Label(
+        hub_id=me.hub_id,
+        school_id=me.school_id,
+        node_id=me.node_id,
+        sha256=hashlib.sha256(photo.content).digest(),
+        size_bytes=len(photo.content),
+    )
+    public, stranger = bytes(box.key.verify_key), SigningKey.generate()
+    yield packed(label, photo.content, signed_label(label, stranger), public)
+    other = structs.replace(label, node_id=new_id())
+    yield packed(other, photo.content, hub.key.sign(label_message(other)), public)
 
 
 def test_a_parcel_is_bounded(monkeypatch):
