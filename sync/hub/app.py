@@ -65,6 +65,7 @@ from sync.hub.reports import routes as reports_routes
 from sync.hub.running import Hub
 from sync.hub.settings import HubSettings
 from sync.hub.sticks import pages as sticks_pages
+from sync.hub.sticks.uploading import FILES_MAX
 
 FORM_BYTES_MAX: Final = 64 << 10  # the largest form of the hub's pages is 2 KB
 TEMPLATES: Final = Path(__file__).parents[1]
@@ -110,6 +111,7 @@ def create_app(settings: HubSettings, *, clock: Clock = system_clock) -> Litesta
         template_config=hub_templates(),
         compression_config=COMPRESSION,
         request_max_body_size=FORM_BYTES_MAX,
+        multipart_form_part_limit=FILES_MAX,
         openapi_config=openapi.openapi_config(APP_VERSION),
         logging_config=None,
     )

@@ -91,6 +91,15 @@ async def test_a_stick_goes_in_through_the_page_and_its_answer_comes_back(
     assert "0 parcels of changes came, 1 were here already" in again.text
 
 
+async def test_a_folder_of_a_year_without_a_link_goes_in_at_once(district, box, stick):
+    """Thousands of small files: the framework's own bound is a thousand parts."""
+    junk = {f"darasa/{OTHER}/{OTHER}/0/{n}.seg.box": b"x" for n in range(1, 1_500)}
+    answer = await upload(district.client, files_of(stick) | junk)
+    assert answer.status_code == 200, answer.text
+    assert "1 parcel of changes came" in answer.text
+    assert "And 1480 more like these" in answer.text
+
+
 async def test_nobody_who_finds_an_answer_can_read_a_name_in_it(district, box, stick):
     answer = await upload(district.client, {"stick.zip": zipped(files_of(stick))})
     content = (await district.client.get(answer_link(answer.text))).content

@@ -23,7 +23,7 @@ from sync.hub.sticks.uploading import (
 )
 
 PAGE: Final = "hub/sticks/templates/sticks.html"
-FORM_BYTES: Final = 1 << 20  # the names of a thousand files, and what stands between them
+FORM_BYTES: Final = 8 << 20  # the names of FILES_MAX files, and what stands between them
 
 
 @get("/sticks", sync_to_thread=False)
