@@ -17,7 +17,7 @@ from collections import Counter
 
 from msgspec import Struct, field
 
-from tests.simulation import small
+from tests.simulation import small, small_hub
 from tests.simulation.sameness import BITS, PART, WHO, Looks, is_safe, memories, once
 from tests.simulation.small import Fate
 
@@ -61,7 +61,7 @@ class Model(Looks):
 
     @once
     def put_back(self, hub):
-        rewound = small.rewinds(self.hubs.all[hub])
+        rewound = small_hub.rewinds(self.hubs.all[hub])
         return [(words, self.hubs.number(each)) for words, each in rewound]
 
     @once

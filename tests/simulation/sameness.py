@@ -8,7 +8,7 @@ are, and epochs nobody writes in any more say nothing. What is left is the essen
 
 from functools import wraps
 
-from tests.simulation.small import Name
+from tests.simulation.small_hub import Name
 
 BITS = 21  # of one part's number in a state's key
 PART = (1 << BITS) - 1

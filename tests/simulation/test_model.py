@@ -16,14 +16,15 @@ from sync.core import node as deciding
 from sync.core.node import Fork, judge_hello, next_step
 from sync.merge import Outcome, judge, row_hash
 from sync.registry import TABLE
-from tests.simulation import accidents, small
+from tests.simulation import accidents, small, small_hub
 from tests.simulation.ablations import replaced
 from tests.simulation.actions import mix
 from tests.simulation.board import make_template, stamp
 from tests.simulation.hub import Broken
 from tests.simulation.model import explore
 from tests.simulation.sameness import names_in, renamed
-from tests.simulation.small import Fate, Name
+from tests.simulation.small import Fate
+from tests.simulation.small_hub import Name
 from tests.simulation.work import ADD_GROUP, RENAME_GROUP
 from tests.simulation.world import World
 
@@ -92,10 +93,10 @@ def no_row_is_sent_again(view):
     ids=lambda each: getattr(each, "__name__", None),
 )
 def test_a_broken_rule_shows_in_some_order(owner, name, broken, promise):
-    small.replayed.cache_clear()
+    small_hub.replayed.cache_clear()
     with replaced(owner, name, broken):
         result = explore(2, 0, stops_early=True)
-    small.replayed.cache_clear()
+    small_hub.replayed.cache_clear()
     assert any(words.startswith(f"{promise}:") for words, _ in result.failures)
 
 
@@ -212,10 +213,10 @@ class Both:
             self.boards[number].put_image(self.boards[1 - number].image())
 
     def put_hub_back(self, _number, dice):
-        length = dice.randint(small.BEGUN_AT, len(self.hub.past))
+        length = dice.randint(small_hub.BEGUN_AT, len(self.hub.past))
         is_noticed = dice.random() < 0.5 or length == len(self.hub.past)
-        then = small.replayed(self.hub.past[:length])
-        self.hub = small.renewed(then) if is_noticed else then
+        then = small_hub.replayed(self.hub.past[:length])
+        self.hub = small_hub.renewed(then) if is_noticed else then
         self.real_hub.put_back(self.commits[length - 1], is_noticed=is_noticed)
         self.commits = [*self.commits[:length], *[self.real_hub.journal[-1]] * is_noticed]
         self.cards = [small.forgetful(each) for each in self.cards]
