@@ -86,8 +86,8 @@ bench-sync: setup  ## measure the way to the district; results in bench/results
 	$(BIN)/python -m bench.sync
 
 WRITES ?= 2
-FAULTS ?= 1
-model: setup  ## every order of WRITES=2 writes and FAULTS=1 accidents on a card, its clone and the hub
+FAULTS ?= 2
+model: setup  ## every order of WRITES=2 writes and FAULTS=2 accidents on a card, its clone and the hub
 	$(BIN)/python -m tests.simulation.model $(WRITES) $(FAULTS)
 
 COVERED := sync/core/*,sync/protocol.py,sync/merge.py,sync/hub/intake/*
