@@ -205,11 +205,17 @@ def edge_template(tmp_path_factory):
 
 
 @pytest.fixture
-def new_box(tmp_path, edge_template, app, watch):
+def board():
+    """What kind of board `new_box` makes."""
+    return RealBox
+
+
+@pytest.fixture
+def new_box(board, tmp_path, edge_template, app, watch):
     boxes = []
 
     def make(name):
-        boxes.append(RealBox(tmp_path / name, edge_template, app, watch))
+        boxes.append(board(tmp_path / name, edge_template, app, watch))
         return boxes[-1]
 
     yield make
@@ -240,6 +246,12 @@ async def as_role(dsn):
     yield connect
     for connection in opened:
         await connection.close()
+
+
+@pytest.fixture
+async def see(as_role):
+    """Look at the database as its superuser: row security is not the subject."""
+    return await as_role("postgres")
 
 
 async def run(dsn, sql):

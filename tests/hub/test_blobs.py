@@ -59,11 +59,6 @@ def mended(box, inner):
 
 
 @pytest.fixture
-async def see(as_role):
-    return await as_role("postgres")
-
-
-@pytest.fixture
 def photo(box):
     """Amina's work with a photo, on the box; the ids of both."""
     revision_id, school = new_id(), box.cast

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import pytest
 
@@ -32,13 +31,6 @@ VALUES ($1, $2, $3, 'active', '', '', 1, 0)
 @pytest.fixture(params=RELEASES, ids=lambda folder: folder.name)
 def release(request):
     return request.param
-
-
-@pytest.fixture
-async def see(dsn):
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
 
 
 async def enrol_as_then(see, promise, header):

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from sync.core.columns import Rows
@@ -17,14 +16,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 @pytest.fixture
 async def box(district):
     return await district.school()
-
-
-@pytest.fixture
-async def see(dsn):
-    """Look at the database as its owner's superuser: row security is not the subject here."""
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
 
 
 ACCOUNT = """

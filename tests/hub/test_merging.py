@@ -4,7 +4,6 @@ import asyncio
 import itertools
 from uuid import UUID
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -36,13 +35,6 @@ IMAGES = st.tuples(
 @pytest.fixture
 async def box(district):
     return await district.school()
-
-
-@pytest.fixture
-async def see(dsn):
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
 
 
 class Model:

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import pytest
 
@@ -43,13 +42,6 @@ GRANT SELECT, INSERT, UPDATE ON badge TO darasa_ingest;
 @pytest.fixture
 async def box(district):
     return await district.school()
-
-
-@pytest.fixture
-async def see(dsn):
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture(autouse=True)

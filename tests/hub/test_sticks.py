@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from nacl.signing import SigningKey
 
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.ids import uuid7
 from sync.agent import answers, stick
 from sync.agent.sealing import Stamp
@@ -25,10 +24,10 @@ from sync.hub.sticks.command import import_folder
 from sync.hub.sticks.importing import boards_on, import_stream
 from sync.stick import Stick
 from tests.cast import a_school, new_id
+from tests.full_disk import small_files
 from tests.hub.cast import NOW_MS, facts
 from tests.hub.real_box import NAME_OF, RENAME, RealBox
 from tests.hub.test_real_agent import ADD_REVISION, CUSTODY, HAND_IN, forget_last_segment
-from tests.sync.test_stick import small_files
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -92,24 +91,9 @@ class Courier:
         return came
 
 
-@pytest.fixture(scope="module")
-def edge_template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("edge")
-    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
-    return (folder / "school.db").read_bytes()
-
-
 @pytest.fixture
-def new_box(tmp_path, edge_template, app, watch):
-    boxes = []
-
-    def make(name):
-        boxes.append(Carrier(tmp_path / name, edge_template, app, watch))
-        return boxes[-1]
-
-    yield make
-    for box in boxes:
-        box.close()
+def board():
+    return Carrier
 
 
 @pytest.fixture

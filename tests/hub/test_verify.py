@@ -4,13 +4,11 @@ from uuid import UUID
 
 import pytest
 
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from sync.agent import verifying
 from sync.agent.status import status
 from sync.agent.store import identity
-from tests.cast import a_school, new_id
-from tests.hub.cast import NOW_MS
-from tests.hub.real_box import RENAME, RealBox
+from tests.cast import new_id
+from tests.hub.real_box import RENAME
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -21,25 +19,6 @@ SELECT sum(rows), sum(different), sum(repaired), sum(explained), min(agreed_no),
 WAITING = "SELECT count(*) FROM sync_dirty"
 SEALED = "SELECT sum(rows) FROM sync_chain"
 NAME_OF = "SELECT display_name FROM person WHERE id = ?1"
-
-
-@pytest.fixture(scope="module")
-def empty_card(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("card")
-    migrate(folder / "school.db", EDGE_MIGRATIONS, backups=folder, now_ms=NOW_MS)
-    return (folder / "school.db").read_bytes()
-
-
-@pytest.fixture
-async def box(tmp_path, empty_card, app, watch, district):
-    """A claimed school with two classes, enrolled, everything sent."""
-    box = RealBox(tmp_path / "box", empty_card, app, watch)
-    with box.db.changing() as tx:
-        box.cast = a_school(tx)
-    box.wish(await district.token())
-    await box.agent.one_try()
-    yield box
-    box.close()
 
 
 async def verified(box):

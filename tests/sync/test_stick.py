@@ -1,9 +1,7 @@
 """The box's side of a stick: what it writes, what it believes, and what a bad stick leaves."""
 
 import fcntl
-import resource
 import shutil
-from contextlib import contextmanager
 from pathlib import PurePosixPath
 from random import Random
 from uuid import UUID
@@ -44,6 +42,7 @@ from sync.protocol import (
     receipt_message,
 )
 from sync.stick import Stick, StickFailed, in_words
+from tests.full_disk import small_files
 from tests.sync.web import NOW_MS, add_group, claim, wish
 
 pytestmark = pytest.mark.anyio
@@ -171,20 +170,6 @@ async def test_the_agent_waits_while_a_stick_is_in_hand(joined, agent, web):
 
 
 # A stick that is full, closed, pulled or not what it seems.
-
-
-@contextmanager
-def small_files(size):
-    """As a full stick does, the kernel refuses the write; the card's own files are smaller.
-
-    For as short as it can be: a log that this very run is written to is a file, too.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_full_stick_keeps_what_fitted_and_says_so(
