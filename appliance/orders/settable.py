@@ -5,6 +5,7 @@ stands before anything the district says.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, Literal, get_type_hints
 
 import msgspec
@@ -31,14 +32,22 @@ def checked(key: Settable, value: object) -> Any:
 def settings_with(settings: Settings, given: Iterable[tuple[str, str]]) -> Settings:
     """Fill in what the keeper has left as it was, from names and JSON values.
 
-    A later release of the hub may set what this one does not know: that is passed over.
+    A later release of the hub may set what this one does not know, or cannot be: that is passed
+    over. An agent that fell over it would never hear of its being put right.
     """
-    values = {key: msgspec.json.decode(value) for key, value in given if key in LABELS}
+    told = {key: _told(key, value) for key, value in given if key in LABELS}
     return structs.replace(
         settings,
         **{
-            key: checked(key, value)
-            for key, value in values.items()
-            if getattr(settings, key) == getattr(_DEFAULTS, key)
+            key: value
+            for key, value in told.items()
+            if value is not None and getattr(settings, key) == getattr(_DEFAULTS, key)
         },
     )
+
+
+def _told(key: Settable, value: str) -> Any:
+    """What the district says, as the box will hold it; None where the box cannot."""
+    with suppress(msgspec.DecodeError):
+        return checked(key, msgspec.json.decode(value, type=int | str))
+    return None

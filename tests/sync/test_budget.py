@@ -192,6 +192,19 @@ def test_the_district_sets_what_the_keeper_has_left_open(db, box, settings):
     assert bounds_here(kept, db).day_bytes == 1_000
 
 
+@pytest.mark.parametrize(
+    "value", ['"at night"', "-1", "null", "{", "[" * 9_000, "9" * 9_000, '"' + "9" * 9_000 + '"']
+)
+def test_what_the_district_may_not_set_leaves_the_rest_as_it_is(db, box, settings, value):
+    """A hub of a later release may allow more; an agent that fell over it would hear no better."""
+    claim(box)
+    for number, (key, said) in enumerate(
+        (("link_month_bytes_max", "9000000"), ("link_hours", value), ("link_day_bytes_max", value))
+    ):
+        box.execute(SET, (UUID(int=number), key, said))
+    assert bounds_here(settings, db) == Bounds(month_bytes=9_000_000, reserve=0.2)
+
+
 def test_hours_that_nobody_can_tell_are_closed_but_only_to_what_can_wait(db, time):
     budget = Budget(db, lambda: Bounds(hours=frozenset({12})), time)
     assert budget.leave() is Leave.ALL
