@@ -137,6 +137,7 @@ async def test_a_box_is_closed_by_its_district_alone(district, box):
 PERSON = "SELECT display_name, owner_epoch, version, row_hash FROM person WHERE id = $1"
 BESIDE = "SELECT count(*) FROM sync_conflict WHERE school_id = $1"
 AMINA = UUID(int=0xA1)
+WAITING = "SELECT n FROM sync_quarantine WHERE resolved_at_ms IS NULL ORDER BY n"
 
 
 def amina(box, name, version):
@@ -239,3 +240,32 @@ async def test_facts_of_a_closed_box_are_taken_and_a_later_release_s_row_is_kept
     (kept,) = await hub.fetch("SELECT image FROM sync_conflict WHERE tbl = 2")
     assert b"Wanjiru" in kept["image"]
     assert (await hub.fetchrow(PERSON, AMINA))["display_name"] == "Amina Otieno"
+
+
+async def test_a_row_released_alone_leaves_its_later_images_waiting(district, box, hub):
+    """Looked at one by one: what is merged answers for what came before it, not after."""
+    await revoke(district, box)
+    for version, name in ((1, "Amina"), (2, "Amina O."), (3, "Amina Otieno")):
+        await box.send(amina(box, name, version))
+    path = path_of(box)[: -len("boxes")] + "aside/replay"
+    first = await hub.fetchval("SELECT id FROM sync_quarantine WHERE n = 1")
+    answer = await district.client.post(path, json={"row_id": str(first)})
+    assert answer.json() == {"merged": 1, "still_aside": 0, "left": 0}
+    assert await hub.fetch(WAITING) == [(2,), (3,)]
+    last = await hub.fetchval("SELECT id FROM sync_quarantine WHERE n = 3")
+    assert (await district.client.post(path, json={"row_id": str(last)})).status_code == 200
+    assert await hub.fetch(WAITING) == []
+    assert (await hub.fetchrow(PERSON, AMINA))["display_name"] == "Amina Otieno"
+
+
+async def test_a_row_put_beside_leaves_its_later_images_waiting(district, box, hub):
+    await box.send(amina(box, "Amina Otieno", 1))
+    await successor(district, box)
+    await revoke(district, box)
+    for version in (2, 3):
+        await box.send(amina(box, f"Of a thief {version}", version))
+    path = path_of(box)[: -len("boxes")] + "aside/replay"
+    first = await hub.fetchval("SELECT id FROM sync_quarantine WHERE n = 2")
+    assert (await district.client.post(path, json={"row_id": str(first)})).status_code == 200
+    assert await hub.fetch(WAITING) == [(3,)]
+    assert await hub.fetchval(BESIDE, box.school_id) == 1

@@ -33,6 +33,8 @@ UPDATE sync_quarantine AS q
    AND q.tbl       = $3
    AND q.pk        = ANY($4::uuid[])
    AND q.epoch     = $5
+   AND q.lane      = $6
+   AND q.n        <= $7
    AND q.resolved_at_ms IS NULL
 """
 
@@ -69,7 +71,7 @@ async def _fence_batch(link: Link, merging: Merging, batch: Batch) -> Batch:
     await link.executemany(KEEP_LOSER, [_loser(merging, batch, at) for at in late])
     done = [ids[at] for at in late]
     await link.execute(
-        SETTLE, merging.school_id, merging.now_ms, batch.table.name, done, merging.header.epoch
+        SETTLE, merging.school_id, merging.now_ms, batch.table.name, done, *merging.place
     )
     merging.tally.conflict += len(late)
     return batch.only([at for at in range(len(ids)) if at not in set(late)])

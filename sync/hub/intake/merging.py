@@ -101,6 +101,11 @@ class Merging(Struct):
         return self.school_id, self.header.epoch, self.change_no
 
     @property
+    def place(self) -> tuple[UUID, int, int]:
+        """Where in its lineage this came: epoch, lane, n."""
+        return self.header.epoch, self.header.lane, self.header.n
+
+    @property
     def has_changed(self) -> bool:
         """Whether there may be something for another epoch to pull; never for duplicates."""
         return self.tally.inserted + self.tally.updated + self.tally.conflict > 0
@@ -196,9 +201,7 @@ async def _merge_staged(connection: Link, merging: Merging, batch: Batch, merge:
         if batch.table.name == "progress_fact":
             await connection.execute(POSTGRES_SECTION_PROGRESS, merging.school_id)
         if merging.has_rows_aside:
-            await connection.execute(
-                sql.settle, merging.school_id, merging.now_ms, merging.header.epoch
-            )
+            await connection.execute(sql.settle, merging.school_id, merging.now_ms, *merging.place)
         await connection.execute(sql.unstage)
     return tally
 

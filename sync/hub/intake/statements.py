@@ -189,7 +189,8 @@ SELECT $1, {table.number}, t.id, $2, t.row_hash
 def _settle(table: Table) -> str:
     """A row that has been merged answers for an earlier image of its own lineage.
 
-    Not for one of another epoch: that may be its rival, and would be nowhere any more.
+    Not for one of another epoch: that may be its rival; and not for one that came later, when
+    somebody has let the earlier in. Either would be nowhere any more. $3 epoch, $4 lane, $5 n.
     """
     return f"""
 UPDATE sync_quarantine AS q
@@ -199,6 +200,8 @@ UPDATE sync_quarantine AS q
    AND q.tbl       = '{table.name}'
    AND q.pk        = s.id
    AND q.epoch     = $3
+   AND q.lane      = $4
+   AND q.n        <= $5
    AND q.resolved_at_ms IS NULL
 """  # noqa: S608 -- names from the registry
 
