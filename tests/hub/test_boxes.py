@@ -1,14 +1,18 @@
 """A lost box is closed: nobody lets it in, and what it has signed waits for somebody to look."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
 
 from sync.core.columns import Rows, unpack
+from sync.hub.database import SCOPE
+from sync.hub.intake.accepting import NOTE_ARRIVAL
+from sync.hub.intake.receipts import lock_school
 from sync.merge import row_hash
 from sync.protocol import SegmentAnswer, decode
 from sync.registry import TABLE
-from tests.hub.cast import Box, facts, rows, values
+from tests.hub.cast import NOW_MS, Box, facts, rows, values
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -269,3 +273,24 @@ async def test_a_row_put_beside_leaves_its_later_images_waiting(district, box, h
     assert (await district.client.post(path, json={"row_id": str(first)})).status_code == 200
     assert await hub.fetch(WAITING) == [(3,)]
     assert await hub.fetchval(BESIDE, box.school_id) == 1
+
+
+WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+@pytest.mark.parametrize("asks", ["hello", "revocation"])
+async def test_whoever_writes_of_a_box_waits_for_its_school_first(district, box, as_role, asks):
+    """A segment holds its school and then notes that its box was heard: nobody the other way."""
+    taking, watching = await as_role("darasa_ingest"), await as_role("postgres")
+    await box.send(facts(1))
+    async with taking.transaction():
+        await taking.fetchval(SCOPE, str(box.school_id), "")
+        await lock_school(taking, box.school_id)
+        asking = asyncio.create_task(
+            box.hello_answer() if asks == "hello" else revoke(district, box)
+        )
+        async with asyncio.timeout(10):
+            while not await watching.fetchval(WAITS):  # noqa: ASYNC110 -- a lock has no event
+                await asyncio.sleep(0.01)
+        await taking.execute(NOTE_ARRIVAL, box.school_id, box.node_id, NOW_MS, 1)
+    assert (await asking).status_code == 200

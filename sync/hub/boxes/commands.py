@@ -11,6 +11,7 @@ from uuid import UUID
 from appliance.errors import NotFound
 from sync.hub.boxes.models import Revocation
 from sync.hub.database import Link
+from sync.hub.intake.receipts import lock_school
 from sync.hub.outlet.passing import pass_on
 
 # With another board at work the rows are that one's already; a new number would outrank what
@@ -47,6 +48,7 @@ async def revoke(
     now_ms: int,
 ) -> None:
     """Close a box; once closed, the first reason stays. Raises NotFound."""
+    await lock_school(link, school_id)  # first, as where a segment comes in
     owns_alone = await link.fetchval(OWNS_ALONE, school_id, node_id)
     if owns_alone is None:
         raise NotFound(f"box {node_id}")

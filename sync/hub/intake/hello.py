@@ -89,8 +89,9 @@ async def answer_hello(hub: Hub, claim: NodeClaim, request: HelloRequest) -> Sig
         raise WrongSchool(f"node {claim.node_id} says hello for {request.node_id}")
     async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
         await node_of(link, claim)
-        await _note_contact(link, claim, request, now_ms=hub.clock())
         hello = await _hello(hub, link, claim, request)
+        # After the school's lock, as where a segment comes in.
+        await _note_contact(link, claim, request, now_ms=hub.clock())
         if request.schema_version >= SCHEMA_OF_ALL_LANES:  # boxes of 0.1.0 read no feed
             await note_cursors(link, claim.school_id, claim.node_id, request.scopes, hello.scopes)
     body = encode(hello)

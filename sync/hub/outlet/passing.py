@@ -61,8 +61,10 @@ RAISE_OWN: Final = {table.name: _raise_sql(table) for table in SHARED}
 
 
 async def pass_on(link: Link, school_id: UUID, *, now_ms: int) -> int:
-    """Raise the number of every row the school's box owned; return how many rows."""
-    await link.fetchval(NEXT_CHANGES, school_id, 0)  # the lock: nothing is merged meanwhile
+    """Raise the number of every row the school's box owned; return how many rows.
+
+    Under the school's lock: nothing is merged meanwhile.
+    """
     owner_epoch = await link.fetchval(NEXT_OWNER_EPOCH)
     passed = 0
     for table in SHARED:
