@@ -1,0 +1,33 @@
+"""What most laptops ask with, and what many boards already run, finds the box as well."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.discovery.avahi_lab import BOX
+
+UNSHARE = ("unshare", "--map-root-user", "--net", "--mount", "--fork", "--kill-child")
+TOOLS = ("avahi-daemon", "avahi-browse", "dbus-daemon", "ip", "nsenter", "unshare")
+
+
+def why_not():
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"not installed here: {', '.join(missing)}"
+    tried = subprocess.run((*UNSHARE, "true"), capture_output=True, check=False)
+    return "network namespaces are not allowed here" if tried.returncode else None
+
+
+@pytest.mark.timeout(60)
+def test_avahi_on_another_machine_finds_the_box_that_runs_an_avahi_of_its_own():
+    if reason := why_not():
+        pytest.skip(reason)
+    lab = (*UNSHARE, sys.executable, "-m", "tests.discovery.avahi_lab")
+    seen = json.loads(subprocess.run(lab, check=True, stdout=subprocess.PIPE, timeout=50).stdout)
+    assert seen["announced"] == "darasa"
+    assert seen["resolve"] == ["darasa.local", BOX]
+    for kind, lines in seen["browse"].items():
+        assert f"{kind};local;darasa.local;{BOX};8000;" in lines.replace("Web Site", "_http._tcp")
