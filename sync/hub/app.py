@@ -39,9 +39,10 @@ from sync.hub.accounts.models import Visitor
 from sync.hub.aside import pages as aside_pages
 from sync.hub.aside import routes as aside_routes
 from sync.hub.blobs import routes as blobs_routes
-from sync.hub.blobs.tidying import tidy_daily
+from sync.hub.blobs.tidying import tidy_files
 from sync.hub.boxes import pages as boxes_pages
 from sync.hub.boxes import routes as boxes_routes
+from sync.hub.daily import EVERY_S, every_day
 from sync.hub.database import scoped
 from sync.hub.erasure import pages as erasure_pages
 from sync.hub.erasure import routes as erasure_routes
@@ -50,7 +51,7 @@ from sync.hub.fleet import pages as fleet_pages
 from sync.hub.fleet import routes as fleet_routes
 from sync.hub.identity import identity
 from sync.hub.intake import routes as intake_routes
-from sync.hub.intake.months import turn_daily, turn_months
+from sync.hub.intake.months import turn_months
 from sync.hub.intake.nodes import Challenges, NodeClaim
 from sync.hub.intake.placing import catch_up
 from sync.hub.keys import claim_code
@@ -137,7 +138,10 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         app.state.challenges = Challenges(hub.key)
         app.state.hub = hub
         await turn_months(hub)
-        daily = [asyncio.create_task(turn_daily(hub)), asyncio.create_task(tidy_daily(hub))]
+        daily = [
+            asyncio.create_task(every_day(turn_months, hub, after_s=EVERY_S)),
+            asyncio.create_task(every_day(tidy_files, hub, after_s=0)),
+        ]
         try:
             yield
         finally:

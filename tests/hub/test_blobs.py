@@ -1,5 +1,6 @@
 """Files beside the rows: after them, piece by piece, and back again when a board is lost."""
 
+import asyncio
 import hashlib
 import os
 from uuid import UUID
@@ -15,7 +16,9 @@ from sync.agent.line import QUIET_S
 from sync.agent.link import Link, Pass, open_client
 from sync.agent.status import status
 from sync.agent.store import identity
+from sync.hub.blobs.keeping import MOVE_BLOB, OPEN_BLOB, write_piece
 from sync.hub.blobs.tidying import UNKNOWN_MS, tidy_files
+from sync.hub.database import SCOPE
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobState, decode, encode
 from tests.cast import NOW_MS, new_id
 from tests.hub.cast import facts, rows, values
@@ -295,6 +298,27 @@ async def test_a_file_that_was_written_and_not_counted_is_counted_later(
     assert (await say(school, chunk(school.digest))).is_whole
 
 
+async def test_a_piece_that_comes_while_its_file_is_looked_at_is_not_taken_for_the_whole(
+    school, settings, app, see, as_role
+):
+    """The box begins anew while the hub finds the old file whole: what is counted is what lies."""
+    await say(school, chunk(school.digest, b"0123456789"))
+    await see.execute("DELETE FROM sync_blob")
+    path = settings.data / "blobs" / str(school.school_id) / school.digest.hex()
+    taking = await as_role("darasa_ingest")
+    async with taking.transaction():
+        await taking.fetchval(SCOPE, str(school.school_id), "")
+        await taking.execute(OPEN_BLOB, school.school_id, school.digest, 10)
+        tidying = asyncio.create_task(tidy_files(app.state.hub))
+        async with asyncio.timeout(10):
+            while not await see.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 -- a lock has no event
+                await asyncio.sleep(0.01)
+        write_piece(path, 0, b"01234")
+        await taking.execute(MOVE_BLOB, school.school_id, school.digest, 5, None)
+    assert await tidying == 0
+    assert (await say(school, chunk(school.digest))).have_bytes == 5
+
+
 async def test_a_half_written_file_that_nobody_counted_waits_for_its_box(
     school, settings, app, see
 ):
@@ -322,10 +346,12 @@ async def test_a_file_that_no_work_names_goes(school, settings, app, see, watch)
     assert kept(settings, school) == set()
 
 
-async def test_a_file_the_folder_has_lost_is_taken_in_again(school, settings):
-    """The folder is backed up apart from the database."""
+@pytest.mark.parametrize("left", [None, b"01234"])
+async def test_a_file_the_folder_has_lost_is_taken_in_again(school, settings, left):
+    """The folder is backed up apart from the database, perhaps while the file came."""
     await say(school, chunk(school.digest, b"0123456789"))
-    (settings.data / "blobs" / str(school.school_id) / school.digest.hex()).unlink()
+    lost = settings.data / "blobs" / str(school.school_id) / school.digest.hex()
+    lost.unlink() if left is None else lost.write_bytes(left)
     path = f"/sync/v1/blobs/{school.digest.hex()}?offset=0"
     assert (await school.client.get(path, headers=school.headers)).status_code == 404
     assert (await say(school, chunk(school.digest))).have_bytes == 0

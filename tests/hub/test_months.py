@@ -6,8 +6,9 @@ import logging
 import asyncpg
 import pytest
 
-from sync.hub.intake import months
-from sync.hub.intake.months import KEEP_MS, turn_daily, turn_months
+from sync.hub import daily
+from sync.hub.daily import every_day
+from sync.hub.intake.months import KEEP_MS, turn_months
 from tests.hub.cast import NOW_MS, facts, rows, values
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -80,12 +81,12 @@ async def test_months_are_turned_every_day_also_after_a_day_when_it_failed(
     box = await district.school()
     await box.send(facts(1))
     watch.now_ms = NOW_MS + KEEP_MS + 2 * MONTH_MS
-    monkeypatch.setattr(months, "EVERY_S", 0.01)
+    monkeypatch.setattr(daily, "EVERY_S", 0.01)
     await hub.execute("ALTER FUNCTION turn_raw_months RENAME TO turn_raw_months_away")
-    with caplog.at_level(logging.INFO, months.__name__):
-        turning = asyncio.create_task(turn_daily(app.state.hub))
+    with caplog.at_level(logging.INFO):
+        turning = asyncio.create_task(every_day(turn_months, app.state.hub, after_s=0))
         try:
-            await said(caplog, "raw months not turned error=UndefinedFunctionError")
+            await said(caplog, "daily work failed job=turn_months error=UndefinedFunctionError")
         finally:
             await hub.execute("ALTER FUNCTION turn_raw_months_away RENAME TO turn_raw_months")
         await said(caplog, "raw segments dropped months=")

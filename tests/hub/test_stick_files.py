@@ -156,6 +156,28 @@ def spoilt(content):
     ]
 
 
+async def test_a_file_the_hub_s_folder_has_lost_is_asked_for_again(box, photo, courier, settings):
+    """Put back from a backup older than the database; the answer says what is there."""
+    folder = courier.new_stick()
+    box.export(folder)
+    await courier.deliver(folder)
+    at_hub(settings, box, photo).unlink()
+    again = courier.new_stick()
+    sent = box.export(again)
+    for each in on(again, box):
+        each.unlink()
+    await courier.deliver(again)
+    box.bring_back(again)
+    assert sent.loaded.files == 1
+    assert level(box, photo) == "box"
+    last = courier.new_stick()
+    assert box.export(last).loaded.files == 1
+    await courier.deliver(last)
+    box.bring_back(last)
+    assert at_hub(settings, box, photo).read_bytes() == photo.content
+    assert level(box, photo) == "district"
+
+
 async def test_a_damaged_file_is_named_and_packed_anew(box, photo, courier, settings):
     folder = courier.new_stick()
     box.export(folder)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
 
+import asyncpg
 from msgspec import Struct
 
 from appliance.durable import sync_path
@@ -49,7 +50,7 @@ SELECT b.size_bytes, b.have_bytes, b.whole_at_ms IS NOT NULL AS is_whole
 """
 
 WHOLE: Final[LiteralString] = """
-SELECT b.sha256
+SELECT b.sha256, b.size_bytes
   FROM sync_blob AS b
  WHERE b.school_id = $1
    AND b.sha256    = ANY($2)
@@ -86,9 +87,9 @@ async def take_chunk(hub: Hub, claim: NodeClaim, chunk: BlobChunk) -> BlobState:
         raise Invalid("a piece of a file was damaged on the way")
     async with scoped(hub.pools.ingest, school_id=claim.school_id) as link:
         await node_of(link, claim)
-        held = await _open(link, claim.school_id, chunk.sha256)
+        held = await open_blob(link, claim.school_id, chunk.sha256)
         path = folder_of(hub, claim.school_id) / chunk.sha256.hex()
-        if held.is_whole and not path.exists():  # a folder put back older than its database
+        if held.is_whole and not has_size(path, held.size_bytes):
             held = Held(held.size_bytes, 0, is_whole=False)
         if chunk.data and chunk.offset == held.have_bytes and not held.is_whole:
             held = await _append(link, claim.school_id, path, held, chunk, now_ms=hub.clock())
@@ -119,12 +120,30 @@ async def take_whole(hub: Hub, claim: NodeClaim, sha256: bytes, content: bytes) 
     return not was_here
 
 
-async def whole_files(link: Link, school_id: UUID, asked: Sequence[bytes]) -> list[bytes]:
-    """Those of `asked` that are here, hashed."""
-    return [found["sha256"] for found in await link.fetch(WHOLE, school_id, list(asked))]
+async def whole_files(hub: Hub, link: Link, school_id: UUID, asked: Sequence[bytes]) -> list[bytes]:
+    """Those of `asked` that were hashed here and still lie here."""
+    counted = await link.fetch(WHOLE, school_id, list(asked))
+    return await asyncio.to_thread(_still_there, folder_of(hub, school_id), counted)
 
 
-async def _open(link: Link, school_id: UUID, sha256: bytes) -> Held:
+def _still_there(folder: Path, counted: Sequence[asyncpg.Record]) -> list[bytes]:
+    return [
+        each["sha256"]
+        for each in counted
+        if has_size(folder / each["sha256"].hex(), each["size_bytes"])
+    ]
+
+
+def has_size(path: Path, size_bytes: int) -> bool:
+    """Say whether a file lies there as long as it was: the folder may be older than its table."""
+    try:
+        return path.stat().st_size == size_bytes
+    except FileNotFoundError:
+        return False
+
+
+async def open_blob(link: Link, school_id: UUID, sha256: bytes) -> Held:
+    """Say what is here of a file, and lock it. Raises BlobUnknown."""
     size_bytes = await link.fetchval(NAMED, school_id, sha256)
     if size_bytes is None:
         raise BlobUnknown(f"no work of this school names the file {sha256.hex()[:12]}")
@@ -183,7 +202,7 @@ async def read_part(hub: Hub, claim: NodeClaim, sha256: bytes, offset: int) -> B
         raise BlobUnknown(f"the district does not have the file {sha256.hex()[:12]}")
     path = folder_of(hub, claim.school_id) / sha256.hex()
     try:
-        data = await asyncio.to_thread(_read_at, path, offset)
+        data = await asyncio.to_thread(_read_at, path, offset, held.size_bytes)
     except FileNotFoundError as error:
         raise BlobUnknown(f"the district has lost the file {sha256.hex()[:12]}") from error
     return BlobPart(
@@ -194,8 +213,10 @@ async def read_part(hub: Hub, claim: NodeClaim, sha256: bytes, offset: int) -> B
     )
 
 
-def _read_at(path: Path, offset: int) -> bytes:
+def _read_at(path: Path, offset: int, size_bytes: int) -> bytes:
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size != size_bytes:
+            raise FileNotFoundError(path)
         file.seek(offset)
         return file.read(BLOB_CHUNK_BYTES_MAX)
 

@@ -15,19 +15,18 @@ from uuid import UUID
 
 from sync.hub.blobs.keeping import (
     MOVE_BLOB,
-    NAMED,
-    OPEN_BLOB,
     folder_of,
     forget_unnamed,
     is_content,
+    open_blob,
     remove,
 )
 from sync.hub.database import scoped
+from sync.hub.faults import BlobUnknown
 from sync.hub.running import Hub
 
 logger = logging.getLogger(__name__)
 
-EVERY_S: Final = 86_400
 UNKNOWN_MS: Final = 30 * 86_400_000
 LOOKED_AT_MAX: Final = 200  # of one school in one run; 2 GB to hash at most
 NAME: Final = re.compile(r"[0-9a-f]{64}")
@@ -54,13 +53,6 @@ async def tidy_files(hub: Hub) -> int:
     return done
 
 
-async def tidy_daily(hub: Hub) -> None:
-    """For as long as the hub serves; the first time is when it starts."""
-    while True:
-        await tidy_files(hub)
-        await asyncio.sleep(EVERY_S)
-
-
 def schools_in(folder: Path) -> list[UUID]:
     """Whose files lie there."""
     found = []
@@ -73,17 +65,17 @@ def schools_in(folder: Path) -> list[UUID]:
 
 
 async def _tidy_one(hub: Hub, school_id: UUID, sha256: bytes) -> bool:
-    """Count a file, or remove it; hashed outside of any transaction."""
-    folder = folder_of(hub, school_id)
-    is_whole = await asyncio.to_thread(is_content, folder / sha256.hex(), sha256)
+    """Count a file, or remove it; its row is locked, as for a piece that comes."""
+    path = folder_of(hub, school_id) / sha256.hex()
     async with scoped(hub.pools.ingest, school_id=school_id) as link:
-        size_bytes = await link.fetchval(NAMED, school_id, sha256)
-        if size_bytes is None:
-            return await asyncio.to_thread(_remove_old, folder, sha256.hex(), hub.clock())
-        if is_whole:
-            await link.execute(OPEN_BLOB, school_id, sha256, size_bytes)
-            await link.execute(MOVE_BLOB, school_id, sha256, size_bytes, hub.clock())
-        return is_whole
+        try:
+            held = await open_blob(link, school_id, sha256)
+        except BlobUnknown:
+            return await asyncio.to_thread(_remove_old, path.parent, path.name, hub.clock())
+        if held.have_bytes or not await asyncio.to_thread(is_content, path, sha256):
+            return False  # its box sends it, or will
+        await link.execute(MOVE_BLOB, school_id, sha256, held.size_bytes, hub.clock())
+        return True
 
 
 def _remove_old(folder: Path, name: str, now_ms: int) -> bool:

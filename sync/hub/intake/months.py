@@ -4,12 +4,9 @@ Nothing is dropped that somebody may still have to look at: while a row waits in
 quarantine, the segment that brought it stays.
 """
 
-import asyncio
 import logging
 from typing import Final, LiteralString
 from uuid import UUID
-
-import asyncpg
 
 from sync.hub.database import scoped
 from sync.hub.identity import identity
@@ -18,7 +15,6 @@ from sync.hub.running import Hub
 logger = logging.getLogger(__name__)
 
 KEEP_MS: Final = 90 * 86_400_000  # a school term: long enough to ask "what came on that day?"
-EVERY_S: Final = 86_400
 
 OLDEST_ASIDE: Final[LiteralString] = """
 SELECT min(q.first_at_ms)
@@ -30,7 +26,10 @@ TURN: Final[LiteralString] = "SELECT turn_raw_months($1, $2)"
 
 
 async def turn_months(hub: Hub) -> int:
-    """Make the months to come and drop the old ones; return how many were dropped."""
+    """Make the months to come and drop the old ones; return how many were dropped.
+
+    What comes while PostgreSQL is away stands in no month, and is put into one tomorrow.
+    """
     now_ms = hub.clock()
     async with scoped(hub.pools.web) as link:
         district_id = (await identity(link)).district_id
@@ -48,16 +47,3 @@ async def _oldest_aside(hub: Hub, district_id: UUID | None) -> int | None:
     async with scoped(hub.pools.web, district_id=district_id) as link:
         found: int | None = await link.fetchval(OLDEST_ASIDE)
     return found
-
-
-async def turn_daily(hub: Hub) -> None:
-    """For as long as the hub serves; the first time is before it does.
-
-    What comes while PostgreSQL is away stands in no month, and is put into one tomorrow.
-    """
-    while True:
-        await asyncio.sleep(EVERY_S)
-        try:
-            await turn_months(hub)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            logger.warning("raw months not turned error=%s", type(error).__name__)

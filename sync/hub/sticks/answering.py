@@ -66,7 +66,7 @@ async def write_answer(hub: Hub, stick: Stick, node: Node, asked: Manifest) -> i
 async def _files(hub: Hub, node: Node, asked: Manifest) -> list[bytes]:
     """Say which of the files the board has are here, whichever way they came."""
     async with scoped(hub.pools.ingest, school_id=node.school_id) as link:
-        return await whole_files(link, node.school_id, asked.files)
+        return await whole_files(hub, link, node.school_id, asked.files)
 
 
 async def _pages(hub: Hub, claim: NodeClaim, asked: Manifest, hello: Hello) -> list[PullPage]:

@@ -87,7 +87,7 @@ async def give_back(hub: Hub, stick: Stick, node: Node, missing: Sequence[bytes]
     for name in files_in(stick.names(place)):
         stick.remove(place / name)
     async with scoped(hub.pools.ingest, school_id=node.school_id) as link:
-        here = await whole_files(link, node.school_id, missing)
+        here = await whole_files(hub, link, node.school_id, missing)
     given = 0
     for sha256 in here:
         given += await asyncio.to_thread(_pack, hub, stick, node, sha256, given)
