@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sync.core.bundle import MANIFEST
-from sync.hub.sticks import uploading
+from sync.hub.sticks import pages, uploading
 from sync.hub.sticks.uploading import KEPT_MS, places
 from tests.cast import a_school
 from tests.hub.cast import NOW_MS
@@ -111,7 +111,7 @@ async def test_what_is_no_stick_is_refused_with_what_to_do(district, monkeypatch
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"darasa/{OTHER}/{OTHER}/0/1.seg.box", bytes(3 << 20))
-    monkeypatch.setattr(uploading, "STICK_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(pages, "STICK_BYTES_MAX", 1 << 20)
     for chosen, status, words in (
         ({}, 400, "Choose the folder darasa"),
         ({"holiday.jpg": b"x"}, 400, "Choose the folder darasa"),
@@ -121,6 +121,16 @@ async def test_what_is_no_stick_is_refused_with_what_to_do(district, monkeypatch
     ):
         answer = await upload(district.client, chosen)
         assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+async def test_zips_are_bounded_all_together(district, monkeypatch):
+    """Each unpacks to less than the bound; a body of 64 MB could hold a thousand of them."""
+    monkeypatch.setattr(pages, "STICK_BYTES_MAX", 1_000_000)
+    bombs = {f"{n}.zip": zipped({f"{n}.seg": bytes(400_000)}) for n in range(3)}
+    answer = await upload(district.client, bombs)
+    assert answer.status_code == 413
+    bombs.pop("2.zip")
+    assert (await upload(district.client, bombs)).status_code != 413
 
 
 async def test_a_body_past_the_bound_is_not_read(district):

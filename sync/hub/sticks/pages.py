@@ -54,9 +54,14 @@ def stick_answer(upload_id: FromPath[UUID], hub: NamedDependency[Hub]) -> File:
 
 
 async def _files(parts: list[UploadFile]) -> dict[str, bytes]:
+    """Unpack what was chosen; all zips together stay within the bound of one."""
     files: dict[str, bytes] = {}
+    left = STICK_BYTES_MAX
     for part in parts:
-        files |= await asyncio.to_thread(unpacked, part.filename or "", await part.read())
+        name, content = part.filename or "", await part.read()
+        found = await asyncio.to_thread(unpacked, name, content, left)
+        left -= sum(map(len, found.values()))
+        files |= found
     return files
 
 

@@ -40,10 +40,10 @@ class Taken(Struct, frozen=True):
     answer_id: UUID | None
 
 
-def unpacked(name: str, content: bytes) -> dict[str, bytes]:
+def unpacked(name: str, content: bytes, bytes_max: int) -> dict[str, bytes]:
     """Return the files of a zip, or the one file itself. Raises BrokenArchive, TooLarge."""
     if name.lower().endswith(".zip"):
-        return read_zip(content, files_max=FILES_MAX, bytes_max=STICK_BYTES_MAX)
+        return read_zip(content, files_max=FILES_MAX, bytes_max=bytes_max)
     return {name: content}
 
 
