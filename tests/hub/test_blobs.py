@@ -329,6 +329,16 @@ async def test_a_half_written_file_that_nobody_counted_waits_for_its_box(
     assert (await say(school, chunk(school.digest, b"0123456789"))).is_whole
 
 
+async def test_a_whole_file_of_which_a_lagging_replica_knows_the_beginning_is_counted(
+    school, see, app
+):
+    """The box was told that it is there, and does not send it again."""
+    await say(school, chunk(school.digest, b"0123456789"))
+    await see.execute("UPDATE sync_blob SET have_bytes = 5, whole_at_ms = NULL")
+    assert await tidy_files(app.state.hub) == 1
+    assert (await say(school, chunk(school.digest))).is_whole
+
+
 async def test_a_file_that_no_work_names_goes(school, settings, app, see, watch):
     """Counted: at once, somebody was erased while it came. Not counted: after a month."""
     await say(school, chunk(school.digest, b"0123456789"))

@@ -5,6 +5,7 @@ import contextlib
 import apsw
 
 from appliance.errors import DarasaError
+from tests.simulation import hub_files
 from tests.simulation.actions import BOARDS_MAX
 from tests.simulation.board import Board
 from tests.simulation.metered import card_fills, day_passes
@@ -107,6 +108,14 @@ def restore(world):
         world.accident()
 
 
+def new_card(world):
+    """The database alone comes back: what stood beside it went with the old card."""
+    board = world.any_board()
+    if board.backup is not None:
+        board.put_image(board.backup, files={})
+        world.accident()
+
+
 def old_card(world):
     """The whole card of that day: what stood beside the database is of that day, too."""
     board = world.any_board()
@@ -156,12 +165,14 @@ def roll_hub_back(world):
 
 
 def back_hub_up(world):
-    world.hub.backup = world.hub.journal[-1]
+    world.hub.backup = (world.hub.journal[-1], hub_files.photograph(world.hub))
 
 
 def hub_to_backup(world):
     if world.hub.backup is not None:
-        world.hub.put_back(world.hub.backup, is_noticed=world.dice.random() < 0.5)
+        state, files = world.hub.backup
+        is_noticed, is_with_files = (world.dice.random() < 0.5 for _ in range(2))
+        world.hub.put_back(state, is_noticed=is_noticed, files=files if is_with_files else None)
         world.accident()
 
 
@@ -193,14 +204,21 @@ ACTS = {
     for act in (
         *(work, talk, late_arrives, jump_clock, day_passes, card_fills),
         *(power_fails, killed, card_full, card_fails, card_busy),
-        *(back_up, restore, old_card, clone, swap_cards, trim),
+        *(back_up, restore, new_card, old_card, clone, swap_cards, trim),
         *(roll_hub_back, back_hub_up, hub_to_backup, promote_replica, hub_crashes, revoke_key),
         *(export_stick, import_stick, bring_receipts),
         *(district_writes, district_dawdles, district_erases, old_page_arrives, update_hub),
     )
 }
 # After these something may be nowhere: before them everything is somewhere.
-TAKES_AWAY = {"restore", "old_card", "roll_hub_back", "hub_to_backup", "promote_replica"}
+TAKES_AWAY = {
+    "restore",
+    "new_card",
+    "old_card",
+    "roll_hub_back",
+    "hub_to_backup",
+    "promote_replica",
+}
 QUIET = {
     *(
         "day_passes",

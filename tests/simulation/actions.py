@@ -26,6 +26,7 @@ WORKS: Final = (
 )
 DELETES: Final = ("add", "delete", "delete", "revive", "change", "find")
 PEOPLE: Final = ("meet", "meet", "rename", "rename", "hand_in", "hand_in", "hand_in", "repeat_id")
+FILES: Final = ("attach",) * 5 + ("meet", "hand_in", "change", "add")
 FACTS: Final = ("hand_in", "hand_in", "hand_in", "repeat_id", "add")
 
 
@@ -75,7 +76,7 @@ MIXES: Final = {
     "hub rollback, trimmed payloads": mix(roll_hub_back=7, trim=20),
     "hub to its latest backup, trimmed": mix(hub_to_backup=6, back_hub_up=6, trim=20),
     "everything": mix(
-        works=(*WORKS, "repeat_id", "poison", "misfile", "rename"),
+        works=(*WORKS, "repeat_id", "poison", "misfile", "rename", "attach", "attach"),
         day_bytes=12_000,
         day_passes=2,
         card_fills=1,
@@ -102,6 +103,7 @@ MIXES: Final = {
         district_dawdles=2,
         district_erases=2,
         old_card=1,
+        new_card=1,
         old_page_arrives=2,
     ),
     "network": mix(network=0.6),
@@ -198,6 +200,32 @@ MIXES: Final = {
         hub_crashes=2,
         power_fails=3,
         killed=2,
+    ),
+    "files": mix(FILES, power_fails=6, killed=4, card_full=3, card_fails=3, hub_crashes=4),
+    "files, restore and clone": mix(
+        FILES,
+        restore=4,
+        new_card=4,
+        old_card=3,
+        back_up=6,
+        clone=3,
+        swap_cards=2,
+        roll_hub_back=3,
+        hub_to_backup=3,
+        back_hub_up=4,
+        promote_replica=2,
+        trim=3,
+    ),
+    "files, erasure and sticks": mix(
+        (*FILES, "meet"),
+        district_erases=7,
+        export_stick=8,
+        import_stick=8,
+        bring_receipts=4,
+        restore=2,
+        back_up=4,
+        clone=2,
+        roll_hub_back=2,
     ),
     "everything, lying disk": mix(
         power_fails=8,

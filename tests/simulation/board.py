@@ -14,10 +14,12 @@ from uuid import UUID
 import apsw
 from nacl.signing import SigningKey
 
+from appliance.attachments.keeping import clear_incoming
 from appliance.database.agent import AgentDatabase
 from appliance.database.connection import open_connection
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.erasures.listing import IS_HERE, forget, read_list
+from sync.agent.blobs import drop_orphans
 from sync.agent.budget import Leave
 from sync.agent.downstream import Downstream
 from sync.agent.enrolment import JOIN
@@ -29,6 +31,8 @@ from sync.agent.sweeping import FOREIGN_KEYS, ForeignKey
 from sync.core.segment import open_body, read_segment
 from sync.registry import TABLE
 from tests.drills.power_loss_vfs import PowerLossDisk
+from tests.simulation.files import Moving, card_files, put_card_files
+from tests.simulation.folders import Folders
 from tests.simulation.looking import ALL_ROWS, DIRTY, digests_of, name_of, read, row_of
 from tests.simulation.metered import Tap
 
@@ -95,6 +99,9 @@ class Board:
         self.day_bytes, self.ran_s = 0, lambda: 0.0  # a link that costs nothing
         self.disk.lies_about = "-wal"  # pages of different days are for a backup to mend
         self._rows_of, self._stale = None, set()  # of which life what was read is
+        self.files.mkdir()
+        self.folders = Folders(self.files, self.disk, dice)
+        self.moving = None
         self.is_up = False
 
     @property
@@ -110,6 +117,7 @@ class Board:
         return self.folder / "blobs"
 
     def boot(self):
+        clear_incoming(self.files)
         self._forget_again()
         self.connection = open_connection(
             self.path, role="writer", mmap_size_bytes=0, vfs=self.disk.name
@@ -142,11 +150,16 @@ class Board:
         )
         self.session = Session(self.db, self.key, chance)
         self.reading = self._agreed = None
+        self._give_files_up()
         self._looked_after = self  # the hello after which people were forgotten; none yet
 
     def next_request(self, now_ms):
         """Up first, then down, then whom the list names, as the agent does."""
         leave = self.tap.leave
+        if self.moving is not None and self.moving.has_heard and leave is Leave.ALL:
+            piece = self.moving.next_request()
+            if piece is not None:
+                return piece
         if self.session.agreed is None:
             self._forget_people(now_ms)
         if leave is Leave.NOTHING:
@@ -160,10 +173,24 @@ class Board:
         if self._agreed is not self.session.agreed:
             self._agreed = self.session.agreed
             self.reading = Downstream(self.db, self._agreed)
-        request = self.reading.next_request(now_ms=now_ms)
-        if request is None and self._forget_people(now_ms):
+        return self.reading.next_request(now_ms=now_ms) or self._do_the_rest(now_ms)
+
+    def _do_the_rest(self, now_ms):
+        """Once after each hello, in the agent's order: orphans, people, files."""
+        if self._looked_after is not self.session.agreed and self.session.is_complete:
+            drop_orphans(self.db, self.files)
+        if self._forget_people(now_ms):
             return Worked()
-        return request
+        if self._moved_after is self.session.agreed:
+            return None
+        self._moved_after = self.session.agreed
+        self.moving = Moving(self, now_ms)
+        return self.moving.next_request()
+
+    def _give_files_up(self):
+        if self.moving is not None:
+            self.moving.close()
+        self.moving, self._moved_after = None, self  # the hello after which files moved; none yet
 
     def _forget_people(self, now_ms):
         """Once before hello and once after what it brought; whether anything was done."""
@@ -171,8 +198,7 @@ class Board:
             return False
         self._looked_after = self.session.agreed
         me, listed = identity(self.db), self.folder / LISTED
-        files = self.folder / "blobs"
-        erasing = erase_people(self.db, me, listed, files=files, now_ms=now_ms)
+        erasing = erase_people(self.db, me, listed, files=self.files, now_ms=now_ms)
         return sum(1 for _ in erasing) > 0
 
     def _changed(self, update):
@@ -198,6 +224,7 @@ class Board:
             self.disk.cut()
             self.close()
         self.disk.close()
+        self.folders.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def meter(self, day_bytes, ran_s):
@@ -214,6 +241,7 @@ class Board:
         self.disk.cut()
         self.close()
         self.disk.power_cycle()
+        self.folders.power_cycle()
         self.boot()
 
     def kill(self):
@@ -233,15 +261,15 @@ class Board:
     def card(self):
         """Everything that is on it, as somebody who copies the whole card gets it."""
         listed = self.folder / LISTED
-        return (*self.image(), listed.read_bytes() if listed.exists() else b"")
+        return (*self.image(), listed.read_bytes() if listed.exists() else b"", card_files(self))
 
     def put_card(self, card):
-        """The list goes with the card, and is the one that was on it then."""
+        """The list and the files go with the card, and are those that were on it then."""
         (self.folder / LISTED).write_bytes(card[2])
-        self.put_image(card)
+        self.put_image(card, card[3])
 
-    def put_image(self, image):
-        """Replace the card's content while the box is off."""
+    def put_image(self, image, files=None):
+        """Replace the card's content while the box is off; `files`: also what stood beside."""
         if self.is_up:
             self.disk.cut()
             self.close()
@@ -250,6 +278,9 @@ class Board:
             self.path.with_name(FILE + suffix).unlink(missing_ok=True)
         self.path.write_bytes(image[0])
         self.path.with_name(FILE + "-wal").write_bytes(image[1])
+        if files is not None:
+            put_card_files(self, files)
+        self.folders.everything_is_there()
         self.boot()
 
     # The box's side.
@@ -277,6 +308,11 @@ class Board:
             hub_part = (hub.hub_id, hub.public_key, "https://hub.example", hub.incarnation)
             tx.run(JOIN, hub_part)
             open_streams(tx, identity(tx))
+
+    @property
+    def asked_in_vain(self):
+        """Requests of this conversation that brought no file anywhere."""
+        return self.moving.asked if self.moving is not None and not self.moving.moved else 0
 
     # Looking, for the invariants. On the agent's connection: it sees what is committed.
 
@@ -325,7 +361,7 @@ class Board:
 
     def traces_of(self, texts):
         """Those that stand in the files, in rows or in what was left of them."""
-        found = b"".join(self.image()) if texts else b""
+        found = b"".join((*self.image(), *card_files(self).values())) if texts else b""
         return [text for text in texts if text.encode() in found]
 
     def would_survive(self, sent):

@@ -64,6 +64,7 @@ class School(Struct):
     change_no: int = 0
     feed: dict = {}  # (table, id) -> place of its last change
     extra: dict = {}  # (table, id) -> hash and image of a row with columns that have no place
+    files: dict = {}  # content -> what is counted of it (hub_files.py)
     written: list = []  # hub-owned rows that this transaction has touched
 
     def copy(self):
@@ -80,6 +81,7 @@ class School(Struct):
             self.change_no,
             dict(self.feed),
             dict(self.extra),
+            dict(self.files),
         )
 
     @property

@@ -8,6 +8,7 @@ the boxes forget by the real sync/agent/erasing.py.
 from sync.registry import TABLE
 from tests.simulation.board import BORN_MS
 from tests.simulation.district import names
+from tests.simulation.hub_files import forget_files
 from tests.simulation.outlet import put_row, take_ownership
 
 NAMELESS = {"display_name": "-", "state": "erased"}
@@ -48,6 +49,7 @@ def purge(hub, school_id, person_id):
             values = found if isinstance(found, tuple) else found.values
             if where[0] in TABLE and is_about(where[0], values, person_id):
                 del beside[where]
+    forget_files(hub, school_id)
 
 
 def remove_rows(school, person_id):

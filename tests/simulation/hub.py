@@ -38,6 +38,7 @@ from sync.protocol import (
     receipt_message,
 )
 from sync.registry import TABLE
+from tests.simulation import hub_files
 from tests.simulation.district import School, names
 from tests.simulation.forgetting import erase_again
 from tests.simulation.looking import digests_of
@@ -78,8 +79,9 @@ class State(Struct, frozen=True):
 class Hub:
     """One district. `dice` gives new incarnations."""
 
-    def __init__(self, dice):
+    def __init__(self, dice, folder):
         self.dice = dice
+        self.folder = folder  # its files lie there, whatever becomes of the database
         self.key = SigningKey(dice.randbytes(32))
         self.public_key = self.key.verify_key.encode()
         self.hub_id = UUID(bytes=dice.randbytes(16))
@@ -170,22 +172,25 @@ class Hub:
         """Before anything is taken in."""
         erase_again(self)
         catch_up(self)
+        hub_files.tidy(self)
 
     def roll_back(self, commits, *, is_noticed):
         """Forget the newest commits; a noticed one gets another incarnation, as told to."""
         self.journal = self.journal[: max(len(self.journal) - commits, 1)]
         self.put_back(self.journal[-1], is_noticed=is_noticed)
 
-    def put_back(self, state, *, is_noticed, is_promoted=False):
+    def put_back(self, state, *, is_noticed, is_promoted=False, files=None):
         """Receipts tell of lost segments, a promotion of itself by its timeline.
 
         Of words of the district that were lost alone, nobody but the runbook tells. Whoever is
         on the list is forgotten again as the hub starts; a replica takes over without a start.
+        Nor does anybody else tell that files are gone, which the runbook says.
         """
+        has_lost_files = files is not None and hub_files.put_back(self, files)
         has_lost_lines = self._feeds(self.schools) != self._feeds(state.schools)
         self._become(state)
         self.rewinds += 1
-        if is_noticed or (has_lost_lines and not is_promoted):
+        if is_noticed or has_lost_files or (has_lost_lines and not is_promoted):
             self.change_incarnation()
         self.promotions += is_promoted
         self.timeline = 1 + self.promotions

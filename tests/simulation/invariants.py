@@ -7,13 +7,16 @@ fault-free exchange, I16 at every commit, I11 by playing a seed twice.
 
 from uuid import UUID
 
+from sync.agent.blobs import named_files, orphans
 from sync.agent.budget import Leave
 from sync.core.columns import ID_BYTES
 from sync.hub.intake.staging import SCHOOL_COLUMN
 from sync.merge import order_of, row_hash
 from sync.protocol import EXCEPTIONS_MAX, HUB_SEGMENT_BYTES_MAX, genesis
 from sync.registry import TABLE
+from tests.simulation import hub_files
 from tests.simulation.district import names
+from tests.simulation.files import contents
 from tests.simulation.forgetting import is_nameless
 from tests.simulation.metered import is_urgent
 
@@ -116,6 +119,17 @@ def i9_rows_stay_in_their_school(school):
             demand(row.values[at] == school.school_id, 9, f"{name}: a row of another school")
 
 
+def i9_no_file_without_its_row(school):
+    """The hub counts nothing that no work of this school names."""
+    unnamed = school.files.keys() - hub_files.named_at(school).keys() if school.files else ()
+    demand(not unnamed, 9, "the hub has a file that no row names")
+
+
+def i14_rows_go_first(board):
+    """No piece of a file is sent while work waits."""
+    demand(not board.look().dirty, 14, "a piece of a file was sent before a row")
+
+
 def i14_bounded(board):
     """Marks are never more than rows; payloads are kept until applied and dropped by plan."""
     look = board.look()
@@ -210,6 +224,47 @@ def is_own(table, row, board):
 def i1_nothing_acknowledged_is_lost(world, held):
     lost = world.oracle.unsafe(held)
     demand(not lost, 1, f"{len(lost)} acknowledged values are nowhere: {lost[:1]}")
+
+
+def kept_files(world):
+    """(school, content) of every file that a row names and somebody has whole."""
+    named, whole = set(), set()
+    for school_id, school in world.hub.schools.items():
+        named |= {(school_id, each) for each in hub_files.named_at(school)}
+    for board in world.boards:
+        named |= {(board.school_id, each.sha256) for each in named_files(board.db)}
+        whole |= {(board.school_id, each) for each in contents(board)}
+    here = {each for each in world.handed_in & named if hub_files.is_whole(world.hub, *each)}
+    return named & (whole | here)
+
+
+def i1_files_are_somewhere(world):
+    """A row that names a file is not left without it but by an accident."""
+    kept = kept_files(world)
+    for board in world.boards:
+        for each in named_files(board.db):
+            file = (board.school_id, each.sha256)
+            is_owed = file in world.handed_in - world.lost_files
+            demand(not is_owed or file in kept, 1, "a file is nowhere")
+
+
+def i1_no_file_is_lost(world, school_id):
+    """At rest whoever has the row has the file, as its hash says; and nothing else."""
+    hub, school = world.hub, world.hub.schools[school_id]
+    named = set(hub_files.named_at(school))
+    owed = {each for each in named if (school_id, each) not in world.lost_files}
+    boards = [board for board in world.boards if board.school_id == school_id]
+    for sha256 in sorted(owed):
+        counted = sha256 in school.files and school.files[sha256].whole_at_ms is not None
+        is_whole = hub_files.is_whole(hub, school_id, sha256)
+        demand(counted and is_whole, 1, "a file is not whole at the hub")
+        for board in boards:
+            demand(sha256 in contents(board), 1, "a board lacks a file")
+    for board in boards:
+        demand(not orphans(board.db, board.files), 14, "a board keeps a file without a row")
+    folder = hub_files.folder_of(hub, school_id)
+    there = {bytes.fromhex(path.name) for path in folder.glob("*")}
+    demand(there <= named, 14, "the hub keeps a file without a row")
 
 
 def i4_hub_and_board_agree(world, board):

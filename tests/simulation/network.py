@@ -3,14 +3,16 @@
 import contextlib
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sync.agent.downstream import FetchPage
-from sync.agent.faults import HubUntrusted
+from sync.agent.faults import HubUntrusted, Refused
 from sync.agent.session import Fetch, Greet, Send
 from sync.core.segment import SegmentRefused
-from sync.protocol import SignedHello, decode, encode
+from sync.protocol import BlobChunk, BlobPart, SignedHello, decode, encode
+from tests.simulation.files import Ask
 from tests.simulation.hub import Broken, Crashed, Denied
+from tests.simulation.hub_files import ask_file
 from tests.simulation.outlet import CursorUnknown, feed_page
 
 LATE_MAX = 12
@@ -49,6 +51,8 @@ def ask(world, node_id, request):
                 page = feed_page(world.hub, node_id, cursor, world.dice.randint(1, 4))
                 world.pages = [*world.pages[-PAGES_MAX:], (node_id, page)]
                 return page
+            case Ask():
+                return ask_file(world.hub, node_id, request)
     except Crashed:
         raise Lost from None
     raise AssertionError(request)
@@ -87,6 +91,20 @@ def damage(world, board, request):
         answer = deliver(world, board, request)
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             return decode(flipped(world.dice, encode(answer)), SignedHello)
+    if isinstance(request, Ask):
+        return damage_piece(world, board, request)
+    raise Lost
+
+
+def damage_piece(world, board, request):
+    """Of a file: up, where the hub must see it, or back, where the board must."""
+    if request.message is None:
+        answer = deliver(world, board, request)
+        assert isinstance(answer, BlobPart)
+        return structs.replace(answer, data=flipped(world.dice, answer.data or b"-"))
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, Refused):
+        chunk = decode(flipped(world.dice, encode(request.message)), BlobChunk)
+        ask(world, board.node_id, Ask(request.path, chunk))
     raise Lost
 
 
@@ -116,7 +134,7 @@ def slow(world, board, request):
 def late_arrives(world):
     if world.late:
         late = world.late.pop(world.dice.randrange(len(world.late)))
-        with contextlib.suppress(Broken, Denied, SegmentRefused, Lost, CursorUnknown):
+        with contextlib.suppress(Broken, Denied, SegmentRefused, Lost, CursorUnknown, Refused):
             ask(world, late.node_id, late.request)
 
 

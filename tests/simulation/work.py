@@ -8,6 +8,7 @@ from sync.merge import row_hash
 from sync.registry import TABLE
 from tests.simulation.board import BORN_MS
 from tests.simulation.district import names
+from tests.simulation.files import SHARED, hand_in_file
 
 LIVE_PEOPLE: Final = """
 SELECT id
@@ -84,6 +85,7 @@ PEOPLE: Final = ("Amina Otieno", "José Álvarez-Núñez", "نور الهدى", 
 SHARED_NAMES: Final = ("Kidato 1", "الصف الأول", "Lớp 6")
 DAY_MS: Final = 86_400_000
 REPEATABLE_MAX: Final = 6
+SHARED_FILES: Final = 0.3
 
 
 class Work:
@@ -110,6 +112,7 @@ class Work:
             "rename": self.rename,
             "find": self.find_or_create_group,
             "measure": self.measure,
+            "attach": self.attach,
             "repeat_id": self.repeat_id,
             "poison": self.poison,
             "misfile": self.misfile,
@@ -188,6 +191,18 @@ class Work:
             pk = self.dice.randbytes(16)
             self.ids = [*self.ids[-REPEATABLE_MAX:], (board.school_id, pk, person)]
             self._grade(board, pk, person)
+
+    def attach(self, board):
+        """A file with somebody's work; now and then one that others hand in, too."""
+        person = self._any(board, LIVE_PEOPLE)
+        if person is None:
+            self.meet(board)
+        elif self.dice.random() < SHARED_FILES:
+            hand_in_file(self.world, board, person, self.dice.choice(SHARED).encode())
+        else:
+            self.told[person].append(text := f"{self._text()} {self.dice.randrange(10**20)}")
+            text *= self.dice.randint(1, 3)
+            hand_in_file(self.world, board, person, text.encode())
 
     def repeat_id(self, board):
         """A phone that heard no answer repeats an id, with other words, at another board."""

@@ -25,10 +25,11 @@ from sync.hub.intake.staging import SCHOOL_COLUMN
 from sync.merge import row_hash
 from sync.protocol import LANES
 from sync.registry import TABLE
-from tests.simulation import invariants
+from tests.simulation import hub_files, invariants
 from tests.simulation.accidents import ACTS, TAKES_AWAY
 from tests.simulation.board import BORN_MS, FILE, Board
 from tests.simulation.district import names
+from tests.simulation.files import Ask, in_pieces
 from tests.simulation.hub import Broken, Denied, Hub
 from tests.simulation.invariants import Violation
 from tests.simulation.metered import day_passes
@@ -61,7 +62,9 @@ class World:
         self.skew = contextlib.ExitStack()
         if mix.hub_release != "same":
             self.skew.enter_context(of_next_release())
-        self.hub = Hub(self.dice)
+        self.skew.enter_context(in_pieces())
+        self.hub = Hub(self.dice, self.folder / "hub")
+        self.handed_in, self.lost_files = set(), set()  # (school, content)
         self.hub.release = mix.hub_release
         self.hub.reads_receipts = mix.reads_receipts
         self.late, self.sticks, self.receipts, self.pages = [], [], [], []
@@ -116,6 +119,7 @@ class World:
         self.counts[action.name] += 1
         if action.name in TAKES_AWAY:
             invariants.i1_nothing_acknowledged_is_lost(self, self.held())
+            invariants.i1_files_are_somewhere(self)
         ACTS[action.name](self)
         self.check_step()
 
@@ -151,6 +155,7 @@ class World:
         invariants.i4_chains_at_the_hub(school, self.hub)
         invariants.i7_every_row_is_accounted_for(school)
         invariants.i9_rows_stay_in_their_school(school)
+        invariants.i9_no_file_without_its_row(school)
         invariants.i12_forgotten_at_the_hub(school, self.oracle)
 
     def check_captured(self, board):
@@ -164,6 +169,9 @@ class World:
             continue
         if request is None:
             return carry_out_orders(self, board)
+        if isinstance(request, Ask):
+            self.counts["pieces"] += 1
+            invariants.i14_rows_go_first(board)
         if isinstance(request, Send) and not self.mix.is_lying:
             invariants.i5_durable_before_it_leaves(board, request)
         answer = None
@@ -174,7 +182,9 @@ class World:
             board.session.forget()
         except CursorUnknown:
             board.reading.give_up()
-        except (Lost, Denied, SegmentRefused, HubUntrusted, Refused):
+        except Refused as refusal:
+            board.moving.hear(refusal=refusal)
+        except (Lost, Denied, SegmentRefused, HubUntrusted):
             board.begin_session()  # the agent ends a conversation that was cut, and begins anew
             raise Lost from None
         finally:
@@ -212,6 +222,8 @@ class World:
                 board.session.take_page(answer, now_ms=self.now_ms)
             case FetchPage():
                 board.reading.take_page(answer, now_ms=self.now_ms)
+            case Ask():
+                board.moving.hear(answer)
         self.check_captured(board)
 
     # What accidents need.
@@ -266,6 +278,7 @@ class World:
     def accident(self):
         """What is nowhere now was lost by the accident."""
         self.oracle.excuse(self.held())
+        self.lost_files |= self.handed_in - invariants.kept_files(self)
 
     def is_poison(self, board, name, values):
         if any(isinstance(value, str) and "\0" in value for value in values):
@@ -289,11 +302,13 @@ class World:
         self.come_to_rest()
         if self.hub.listed and self.late_ones_come():
             self.come_to_rest()
+        hub_files.tidy_much_later(self.hub)
         self.check()
 
     def come_to_rest(self):
         for _ in range(ROUNDS_MAX):
-            if not sum(self.talk_out(board) for board in self.boards):
+            requests = sum(self.talk_out(board) for board in self.boards)
+            if not hub_files.tidy(self.hub) and not requests:
                 return
             day_passes(self)
         raise Violation("I15: the boards never come to rest")
@@ -314,7 +329,7 @@ class World:
             try:
                 if not self.exchange(board, 0):
                     is_spent = board.tap.leave is not Leave.ALL  # then the rest waits for a day
-                    return max(number - 1, 0) + is_spent  # the first one is hello
+                    return max(number - 1 - board.asked_in_vain, 0) + is_spent  # less a hello
             except Lost:
                 continue
         raise Violation("I15: one board never comes to rest")
@@ -324,6 +339,8 @@ class World:
         self.check_step()
         invariants.i1_nothing_acknowledged_is_lost(self, held)
         invariants.i13_nothing_overtaken_is_back(self, held)
+        for school_id in self.hub.schools:
+            invariants.i1_no_file_is_lost(self, school_id)
         for board in self.boards:
             invariants.i4_hub_and_board_agree(self, board)
             invariants.i8_poison_blocks_nothing(self, board)
@@ -345,7 +362,7 @@ class World:
     def has_doubles(self):
         """Whether two states of one card have been at work."""
         return self.mix.is_lying or any(
-            self.counts[name] for name in ("clone", "restore", "old_card", "swap_cards")
+            self.counts[name] for name in ("clone", "restore", "new_card", "old_card", "swap_cards")
         )
 
     def conflicts(self):

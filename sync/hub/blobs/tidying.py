@@ -1,9 +1,9 @@
 """What a cut has left in the folder of files: told again by the database, once a day.
 
 A piece is on the disk before it is counted, and a database may be of yesterday while the folder
-is of today. A file that a row names and nobody counted is hashed and counted; one that no work
-names goes: at once where somebody was erased, after a month where only nobody knows it, because
-a hub that was rolled back hears of its rows again when the boxes speak.
+is of today. A file that a row names and nobody counted whole is hashed and counted; one that no
+work names goes: at once where somebody was erased, after a month where only nobody knows it,
+because a hub that was rolled back hears of its rows again when the boxes speak.
 """
 
 import asyncio
@@ -31,10 +31,12 @@ UNKNOWN_MS: Final = 30 * 86_400_000
 LOOKED_AT_MAX: Final = 200  # of one school in one run; 2 GB to hash at most
 NAME: Final = re.compile(r"[0-9a-f]{64}")
 
+# Not those that were on their way: a replica that lags knows a beginning of what lies there whole.
 COUNTED: Final[LiteralString] = """
 SELECT b.sha256
   FROM sync_blob AS b
  WHERE b.school_id = $1
+   AND b.whole_at_ms IS NOT NULL
 """
 
 
@@ -72,7 +74,7 @@ async def _tidy_one(hub: Hub, school_id: UUID, sha256: bytes) -> bool:
             held = await open_blob(link, school_id, sha256)
         except BlobUnknown:
             return await asyncio.to_thread(_remove_old, path.parent, path.name, hub.clock())
-        if held.have_bytes or not await asyncio.to_thread(is_content, path, sha256):
+        if held.is_whole or not await asyncio.to_thread(is_content, path, sha256):
             return False  # its box sends it, or will
         await link.execute(MOVE_BLOB, school_id, sha256, held.size_bytes, hub.clock())
         return True
