@@ -482,6 +482,9 @@ async def test_who_is_forgotten_is_forgotten_by_sticks_too(box, courier, distric
     wish = {"person_id": str(box.cast.amina), "name": known, "reason": "A parent asked."}
     assert (await district.client.post(path, json=wish)).is_success
     assert await held(see) == []
+    (came,) = await courier.deliver(late)  # once more, and the gap is still there
+    assert await held(see) == []
+    assert sum(came.waits.values()) == 2
     await courier.deliver(late.with_name("copy"))
     for _ in range(2):
         await courier.round(box)

@@ -4,11 +4,13 @@ Asked under the school's lock, under which the list is also written. So whatever
 and by whatever way (an old board, a late stick, a row that waited in quarantine) is judged.
 """
 
+from collections.abc import Sequence
 from typing import Final, LiteralString
 from uuid import UUID
 
+from sync.core.columns import Rows
 from sync.hub.database import Link
-from sync.hub.intake.staging import Batch, Refused
+from sync.hub.intake.staging import Batch, Refused, refuse_all
 from sync.registry import TABLE
 
 People = frozenset[bytes]
@@ -44,3 +46,9 @@ def is_about(refused: Refused, people: People) -> bool:
     if not people or subject not in refused.columns:
         return False
     return refused.values[refused.columns.index(subject)] in people
+
+
+def is_any_about(blocks: Sequence[Rows], people: People) -> bool:
+    """Whether any row, fit or not, is about one of `people`."""
+    aside = (refuse_all(block, "").refused for block in blocks if people)
+    return any(is_about(row, people) for refused in aside for row in refused)

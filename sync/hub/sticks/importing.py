@@ -27,11 +27,12 @@ from sync.core.bundle import (
     segment_place,
     stream_folder,
 )
-from sync.core.segment import Segment, SegmentRefused, read_segment
+from sync.core.segment import Segment, SegmentRefused, open_body, read_segment
 from sync.hub.database import scoped
 from sync.hub.faults import ChainBroken
 from sync.hub.identity import identity
 from sync.hub.intake.accepting import Address, accept_segment, go_on, position
+from sync.hub.intake.erased import erased_people, is_any_about
 from sync.hub.intake.hello import stand
 from sync.hub.intake.holding import Stream, hold, next_held
 from sync.hub.intake.nodes import Node, NodeClaim, node_named, require_open
@@ -167,6 +168,10 @@ async def _hold(hub: Hub, came: Came, arrived: Arrived, error: ChainBroken) -> N
         return
     async with scoped(hub.pools.ingest, school_id=header.school_id) as link:
         await lock_school(link, header.school_id)
+        people = await erased_people(link, header.school_id)
+        if is_any_about(open_body(arrived.segment), people):  # nothing of them is kept, so long
+            came.wait(f"on the stick until segment {error.received_n + 1} comes")
+            return
         is_held = await hold(link, arrived.segment, arrived.payload, now_ms=hub.clock())
     came.wait(
         f"until segment {error.received_n + 1} comes"
