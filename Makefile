@@ -85,9 +85,9 @@ simulate-mutants: setup  ## break one line of the sync core at a time; the suite
 bench-sync: setup  ## measure the way to the district; results in bench/results
 	$(BIN)/python -m bench.sync
 
-WRITES ?= 2
+WRITES ?= 3
 FAULTS ?= 2
-model: setup  ## every order of WRITES=2 writes and FAULTS=2 accidents on a card, its clone and the hub
+model: setup  ## every order of WRITES=3 writes and FAULTS=2 accidents on a card, its clone and the hub
 	$(BIN)/python -m tests.simulation.model $(WRITES) $(FAULTS)
 
 COVERED := sync/core/*,sync/protocol.py,sync/merge.py,sync/hub/intake/*

@@ -18,7 +18,7 @@ from collections import Counter
 from msgspec import Struct, field
 
 from tests.simulation import small, small_hub
-from tests.simulation.sameness import BITS, PART, WHO, Looks, is_safe, memories, once
+from tests.simulation.sameness import BITS, PART, WHO, Looks, is_safe, memories, once, with_pasts
 from tests.simulation.small import Fate
 
 FAILURES_SHOWN = 5
@@ -117,10 +117,13 @@ class Model(Looks):
         )
 
     def knowing(self, one, other, hub):
-        """Every image that may still come from somewhere."""
+        """Every image that may still come from somewhere, and all that these were written over.
+
+        A new one is to be none of them by mistake: it would count as safe where they are.
+        """
         streams = [images for _, images in self.hubs.all[hub].streams]
         chains = self.cards.all[one].chain, self.cards.all[other].chain
-        return self.holding(one, other, hub).union(*streams, *chains)
+        return with_pasts(self.holding(one, other, hub).union(*streams, *chains))
 
     def excused(self, owed, *state):
         held = self.holding(*state)
@@ -292,7 +295,7 @@ def explore(writes, faults, **how):
 
 
 def main():
-    writes, faults = (int(word) for word in (sys.argv[1:] or ("2", "1")))
+    writes, faults = (int(word) for word in (sys.argv[1:] or ("3", "2")))
     began = time.monotonic()
     gc.disable()  # millions of parts, none of which is ever let go of: a third of the time
     result = explore(writes, faults, say=sys.stderr.write)

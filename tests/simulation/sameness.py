@@ -160,9 +160,10 @@ class Looks:
 
     @once
     def placed(self, hub, *cursors):
-        """Change numbers are only compared: which comes after which is all."""
+        """Change numbers are only compared; what the hub has yet to reach is as far as it was."""
         there = self.hubs.all[hub]
         found = {0, there.change_no, *cursors, *dict(there.heads).values()}
+        found.update(range(there.change_no, max(found)))
         place = {no: at for at, no in enumerate(sorted(found))}
         heads = frozenset((epoch, place[head]) for epoch, head in there.heads)
         hub = self.hubs.number(there._replace(change_no=place[there.change_no], heads=heads))
@@ -176,6 +177,11 @@ class Looks:
 def is_safe(image, held):
     """Whether somebody holds it, or what was written over it."""
     return any(each[: len(image)] == image for each in held)
+
+
+def with_pasts(images):
+    """These, and every image that one of them was written over."""
+    return frozenset(each[:at] for each in images for at in range(1, len(each) + 1))
 
 
 def utmost(images):
