@@ -31,10 +31,10 @@ SELECT a.sha256
 """
 
 
-def remove_files(tx: Transaction, folder: Path, attachments: Iterable[bytes]) -> list[bytes]:
+def remove_files(tx: Transaction, folder: Path, attachments: Iterable[bytes]) -> None:
     """Take away what only the person of these rows has handed in; then the rows may go."""
     found = [tx.value(ONLY_THEIRS, (each,)) for each in attachments]
-    return _remove(folder, [content for content in found if isinstance(content, bytes)])
+    _remove(folder, [content for content in found if isinstance(content, bytes)])
 
 
 def remove_unnamed(tx: Transaction, folder: Path, contents: Iterable[bytes]) -> list[bytes]:

@@ -61,7 +61,12 @@ UNEXCEPT: Final[LiteralString] = "DELETE FROM sync_exception WHERE tbl = ?1 AND 
 REMOVE_LOSERS: Final[LiteralString] = "DELETE FROM sync_conflict WHERE tbl = ?1 AND pk = ?2"
 REMOVE_LOOKS: Final[LiteralString] = "DELETE FROM conflict_look WHERE tbl = ?1 AND pk = ?2"
 
-FORGET_FILE: Final[LiteralString] = "DELETE FROM sync_blob WHERE sha256 = ?1"
+# Also of a file that others have handed in: the district may have let go of it with this person,
+# before the others' rows came, and is asked again.
+FORGET_FILE: Final[LiteralString] = """
+DELETE FROM sync_blob
+ WHERE sha256 = (SELECT a.sha256 FROM attachment AS a WHERE a.id = ?1)
+"""
 
 # An image (msgpack, column to value) says whom it is about. A parked row is of a table
 # nobody here knows; naming this person is enough.
@@ -126,8 +131,8 @@ def _remove_rows(tx: Transaction, person_id: UUID, files: Path) -> int:
         if number == ENROLMENT:
             tx.run(REMOVE_PROGRESS, (person_id,))
         if number == ATTACHMENT:
-            gone = remove_files(tx, files, [key.id for key in found])
-            tx.run_many(FORGET_FILE, ((content,) for content in gone))
+            remove_files(tx, files, [key.id for key in found])
+            tx.run_many(FORGET_FILE, ((key.id,) for key in found))
         for key in found:
             _remove_log(tx, number, key.id)
             tx.run(REMOVE[number], (key.id,))

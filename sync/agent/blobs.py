@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Final, LiteralString
 
@@ -46,7 +45,6 @@ SELECT DISTINCT a.sha256, a.size_bytes
    AND c.n    <= t.applied_n
  WHERE b.sha256 IS NULL
  ORDER BY a.saved_at_ms DESC
- LIMIT ?1
 """
 
 NAMED: Final[LiteralString] = """
@@ -99,18 +97,16 @@ class Blobs:
     async def run(self) -> int:
         """Send and fetch until done or until rows wait; return how many files moved."""
         moved = 0
-        for named in self._db.rows(Named, NOT_YET_THERE, (AT_ONCE_MAX,)):
-            if (self._folder / named.name).exists() and await self._send(named):
+        here = {path.name for path in self._folder.glob("*")}
+        unsent = [each for each in self._db.rows(Named, NOT_YET_THERE) if each.name in here]
+        for named in some_of(unsent, self._now_ms()):
+            if await self._send(named):
                 moved += 1
-        for named in self._missing():
+        missing = [each for each in named_files(self._db) if each.name not in here]
+        for named in some_of(missing, self._now_ms()):
             if await self._fetch(named):
                 moved += 1
         return moved
-
-    def _missing(self) -> list[Named]:
-        here = {path.name for path in self._folder.glob("*")}
-        missing = (each for each in named_files(self._db) if each.name not in here)
-        return list(islice(missing, AT_ONCE_MAX))
 
     async def _send(self, named: Named) -> bool:
         """Bring one file to the hub; False when it was left half-way or nobody there wants it."""
@@ -153,6 +149,17 @@ class Blobs:
                 return False
             await asyncio.to_thread(_append, part, piece.data)
         return False
+
+
+def some_of(wanted: list[Named], chance: int) -> list[Named]:
+    """As many as one conversation looks at: the newest, and by turns some of the others.
+
+    Nobody may have the newest any more; the others do not wait behind them for ever.
+    """
+    number = AT_ONCE_MAX // 2
+    newest, others = wanted[:number], wanted[number:]
+    start = chance % max(len(others), 1)
+    return newest + (others[start:] + others[:start])[: AT_ONCE_MAX - number]
 
 
 def keep_whole(folder: Path, sha256: bytes, content: bytes) -> None:

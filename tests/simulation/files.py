@@ -23,7 +23,7 @@ from tests.simulation.hub_files import Direct, done, in_memory
 from tests.simulation.replacing import replaced
 
 PIECE_BYTES = 16
-AT_ONCE = 50
+AT_ONCE = 3
 SHARED = ("Picha ya darasa. " * 2, "صورة الصف " * 2)  # handed in by whoever likes
 
 

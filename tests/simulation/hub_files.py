@@ -107,7 +107,7 @@ class Tables:
     def whole(self, _school_id, asked):
         files = self.school.files
         whole = [each for each in asked if each in files and files[each].whole_at_ms is not None]
-        return [{"sha256": each} for each in whole]
+        return [{"sha256": each, "size_bytes": files[each].size_bytes} for each in whole]
 
     def move_blob(self, _school_id, sha256, have_bytes, whole_at_ms):
         size_bytes = self.school.files[sha256].size_bytes

@@ -10,6 +10,7 @@ from tests.simulation.accidents import clone as clone_a_card
 from tests.simulation.accidents import toil
 from tests.simulation.actions import mix
 from tests.simulation.board import make_template
+from tests.simulation.files import AT_ONCE, contents, hand_in_file
 from tests.simulation.forgetting import erase
 from tests.simulation.world import World
 
@@ -433,3 +434,36 @@ def test_a_hub_of_yesterday_forgets_again_before_anything_else(world, board):
     world.hub.put_back(snapshot, is_noticed=False)
     assert world.hub.schools[board.school_id].forgotten
     world.settle()
+
+
+def people(world, board, number):
+    while len(found := sorted(board.db.tuples("SELECT id FROM person"))) < number:
+        world.work.meet(board)
+    return [person for (person,) in found]
+
+
+def test_files_that_nobody_has_do_not_keep_others_from_coming_back(world, board):
+    """The newest were on the old card alone; what the district has is older than all of them."""
+    (amina, *_) = people(world, board, 1)
+    world.work._moment = lambda: 0
+    hand_in_file(world, board, amina, b"at the district")
+    sync(world, board)
+    world.work._moment = lambda: 1
+    for number in range(2 * AT_ONCE + 1):
+        hand_in_file(world, board, amina, b"on the card alone %d" % number)
+    board.put_image(board.image(), files={})
+    world.accident()
+    world.settle()
+    assert len(contents(board)) == 1
+
+
+def test_a_file_two_people_handed_in_is_sent_again_after_one_was_forgotten(world, board):
+    """The district had taken it away before the other's row came."""
+    amina, jose = people(world, board, 2)
+    hand_in_file(world, board, amina, b"the same picture")
+    sync(world, board)
+    hand_in_file(world, board, jose, b"the same picture")
+    world.oracle.forgotten.add(amina)
+    erase(world.hub, board.school_id, amina)
+    world.settle()
+    assert len(contents(board)) == 1
