@@ -229,7 +229,7 @@ def _check(message: bytes, signature: bytes, key: bytes) -> None:
 def _decoded(body: bytes, shape: type[T]) -> T:
     try:
         return decode(body, shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise BundleCorrupt(f"not readable as {shape.__name__}: {error}") from error
 
 

@@ -86,7 +86,7 @@ def read_parcel(unlocked: bytes) -> tuple[Label, Parcel]:
     try:
         parcel = decode(unlocked, Parcel)
         label = decode(parcel.label, Label)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise BundleCorrupt(f"not readable as a file: {error}") from error
     if hashlib.sha256(parcel.content).digest() != label.sha256:
         raise BundleCorrupt("the content is not what its label names")

@@ -111,7 +111,7 @@ def read_segment(payload: bytes) -> Segment:
     head, body, signature = _cut(payload)
     try:
         header = decode(head, SegmentHeader)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise SegmentCorrupt(f"the header is not readable: {error}") from error
     if header.body_raw_size > HUB_SEGMENT_RAW_BYTES_MAX:
         raise SegmentTooLarge(f"{header.body_raw_size} bytes unpacked")
