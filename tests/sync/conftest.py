@@ -20,8 +20,8 @@ def migrated(tmp_path_factory):
 
 
 @pytest.fixture
-def web():
-    return Web()
+def web(tmp_path):
+    return Web(tmp_path / "hub")
 
 
 @pytest.fixture

@@ -32,8 +32,8 @@ NOW_MS = 1_760_000_000_000
 class Web:
     """The memory hub behind HTTP. `trouble` is called first and may answer instead."""
 
-    def __init__(self):
-        self.hub = Hub(Random(3))
+    def __init__(self, folder):
+        self.hub = Hub(Random(3), folder)
         self.school_id = UUID(int=77)
         self.asked = []
         self.trouble = lambda _request: None
