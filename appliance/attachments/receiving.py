@@ -70,10 +70,21 @@ class Incoming:
         self._digest.update(piece)
 
     def keep(self) -> bool:
-        """Give the content its name; say whether it had none before. Repeating is harmless."""
+        """Give the content its name; say whether it had none before. Repeating is harmless.
+
+        On disk when this returns, also where somebody else is about to put it there. Raises
+        StorageFull.
+        """
+        try:
+            is_new = self._link()
+            sync_path(self._folder)
+        except OSError as error:
+            raise StorageFull(f"a file was not kept: {error.strerror}") from error
+        return is_new
+
+    def _link(self) -> bool:
         try:
             os.link(self._path, self.place)
         except FileExistsError:
             return False
-        sync_path(self._folder)
         return True

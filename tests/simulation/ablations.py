@@ -9,16 +9,19 @@ from uuid import UUID
 
 from msgspec import structs
 
-from sync.agent import budget, erasing, landing, recovery, retention, rows, sealing, session
+from appliance.attachments import receiving
+from sync.agent import blobs, budget, erasing, landing, recovery, retention, rows, sealing, session
 from sync.agent.erasing import answer_id
+from sync.agent.store import identity
 from sync.core import node
 from sync.core.node import Heard, judge_hello
 from sync.core.segment import SegmentCorrupt
 from sync.hub.intake import staging
 from sync.hub.intake.merging import Tally
 from sync.merge import BECOMES_CURRENT, Image, hash_of
+from sync.protocol import BlobState
 from tests.simulation import district, hub, releases
-from tests.simulation.actions import MIXES, PEOPLE, mix
+from tests.simulation.actions import FILES, MIXES, PEOPLE, mix
 from tests.simulation.board import Board
 from tests.simulation.district import School
 from tests.simulation.hub import Crashed, Hub
@@ -272,6 +275,57 @@ def strangers_not_hashed():
     return replaced(staging, "hash_of", lambda first, _late: hash_of(first, {}))
 
 
+def custody_without_the_hubs_word():
+    """A file counts as being at the district once its last piece was sent."""
+    read_piece = blobs.Blobs._piece
+
+    def piece(self, named, offset):
+        found = read_piece(self, named, offset)
+        if offset + len(found.data) == named.size_bytes:
+            state = BlobState(
+                sha256=named.sha256,
+                size_bytes=named.size_bytes,
+                have_bytes=named.size_bytes,
+                is_whole=True,
+                incarnation=identity(self._db).incarnation,
+            )
+            self._note_whole(named, state)
+        return found
+
+    return replaced(blobs.Blobs, "_piece", piece)
+
+
+def named_without_hashing():
+    """What was fetched gets its name as soon as it is long enough."""
+
+    def keep(part, _named):
+        part.rename(part.with_suffix(""))
+        blobs.sync_path(part.parent)
+        return True
+
+    return replaced(blobs, "keep_if_whole", keep)
+
+
+def pieces_before_rows():
+    """A file that has begun goes on, whatever was handed in meanwhile."""
+    begin = blobs.Blobs.__init__
+
+    def hurry(self, *means):
+        begin(self, *means[:-1], lambda: False)
+
+    return replaced(blobs.Blobs, "__init__", hurry)
+
+
+def row_before_its_file():
+    """A file is named before it is on the card."""
+    return replaced(receiving, "sync_path", lambda _path: None)
+
+
+def lost_files_first():
+    """The newest files are asked for again and again, whether anybody has them or not."""
+    return replaced(blobs, "some_of", lambda wanted, _chance: wanted[: blobs.AT_ONCE_MAX])
+
+
 REWIND = mix(network=0.1, restore=4, back_up=4, roll_hub_back=3, reads_receipts=False)
 
 OF_YESTERDAY = mix(
@@ -315,5 +369,13 @@ ABLATIONS = {
     "parked rows never replayed": (parked_for_ever, MIXES["older hub"]),
     "unknown columns dropped": (strangers_dropped, MIXES["older hub"]),
     "unknown columns not hashed": (strangers_not_hashed, MIXES["older hub"]),
+    "custody without the hub's word": (custody_without_the_hubs_word, MIXES["files"]),
+    "a fetched file named without hashing": (
+        named_without_hashing,
+        mix(FILES, network=0.2, breath=4, new_card=8, back_up=8, power_fails=8),
+    ),
+    "pieces before rows": (pieces_before_rows, MIXES["files"]),
+    "a row before its file": (row_before_its_file, mix(FILES, breath=4, power_fails=20)),
+    "lost files ahead of all others": (lost_files_first, MIXES["files, restore and clone"]),
     "an answer while payloads are left": (answering_with_payloads_left, MIXES["erasure"]),
 }

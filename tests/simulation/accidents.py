@@ -15,7 +15,7 @@ from tests.simulation.releases import update_hub
 from tests.simulation.sticks import bring_receipts, export_stick, import_stick
 
 OPERATIONS_MAX = 25
-CARD_TROUBLE = (apsw.Error, DarasaError, Lost)
+CARD_TROUBLE = (apsw.Error, DarasaError, OSError, Lost)
 CLOCK_JUMPS_MS = (0, 1, 60_000, -5_000, 50 * 365 * 86_400_000, -50 * 365 * 86_400_000)
 
 
@@ -27,7 +27,7 @@ def work(world):
 def talk(world):
     board = world.any_board()
     with contextlib.suppress(Lost):
-        for _ in range(world.dice.randint(1, 8)):
+        for _ in range(world.dice.randint(1, 8 * world.mix.breath)):
             if not world.exchange(board, world.mix.network):
                 return
 
@@ -43,7 +43,7 @@ def jump_clock(world):
 def power_fails(world):
     """Cut the power at some write of some work or talk, or between two of them."""
     board = world.any_board()
-    board.disk.cut_after(world.dice.randint(1, OPERATIONS_MAX))
+    board.disk.cut_after(world.dice.randint(1, OPERATIONS_MAX * world.mix.breath))
     toil(world, board)
     world.reboot(board)
 
@@ -51,7 +51,7 @@ def power_fails(world):
 def killed(world):
     """The processes end at some write; what they had written is still there."""
     board = world.any_board()
-    board.disk.cut_after(world.dice.randint(1, OPERATIONS_MAX))
+    board.disk.cut_after(world.dice.randint(1, OPERATIONS_MAX * world.mix.breath))
     toil(world, board)
     board.kill()
 
@@ -67,7 +67,7 @@ def card_fails(world):
 def stumble(world, error):
     """One write fails and is not done; school and agent go on as they can."""
     board = world.any_board()
-    board.disk.stumble_at(world.dice.randint(1, OPERATIONS_MAX), error)
+    board.disk.stumble_at(world.dice.randint(1, OPERATIONS_MAX * world.mix.breath), error)
     toil(world, board)
     board.disk.recover()
 
@@ -84,11 +84,11 @@ def card_busy(world):
 
 def toil(world, board, works=0.5):
     """Work and talk; whoever meets trouble begins anew, as the agent does."""
-    for _ in range(4):
+    for _ in range(4 * world.mix.breath):
         if board.disk.is_off:
             return
         try:
-            if world.dice.random() < works:
+            if world.dice.random() < works / world.mix.breath:
                 world.work.do_something(board)
             else:
                 world.exchange(board, 0)

@@ -30,7 +30,7 @@ FILES: Final = ("attach",) * 5 + ("meet", "hand_in", "change", "add")
 FACTS: Final = ("hand_in", "hand_in", "hand_in", "repeat_id", "add")
 
 
-SPECIAL: Final = {"is_lying", "reads_receipts", "day_bytes", "hub_release"}
+SPECIAL: Final = {"is_lying", "reads_receipts", "day_bytes", "hub_release", "breath"}
 
 
 class Action(Struct, frozen=True):
@@ -48,7 +48,8 @@ class Mix(Struct, frozen=True):
 
     `network`: how much of the traffic meets trouble. `is_lying`: the card ignores syncs.
     `day_bytes`: what each board may spend in a day, 0 for a link that costs nothing.
-    `hub_release`: of the hub when it begins, held against the boards'.
+    `hub_release`: of the hub when it begins, held against the boards'. `breath`: how many times
+    longer anybody talks at once: files come last.
     """
 
     accidents: dict[str, int]
@@ -58,6 +59,7 @@ class Mix(Struct, frozen=True):
     reads_receipts: bool = True
     day_bytes: int = 0
     hub_release: str = "same"
+    breath: int = 1
 
 
 def mix(works=WORKS, network=0.3, **rest):
@@ -201,9 +203,20 @@ MIXES: Final = {
         power_fails=3,
         killed=2,
     ),
-    "files": mix(FILES, power_fails=6, killed=4, card_full=3, card_fails=3, hub_crashes=4),
+    "files": mix(
+        FILES,
+        network=0.08,
+        breath=4,
+        power_fails=6,
+        killed=4,
+        card_full=3,
+        card_fails=3,
+        hub_crashes=4,
+    ),
     "files, restore and clone": mix(
         FILES,
+        network=0.08,
+        breath=4,
         restore=4,
         new_card=4,
         old_card=3,
@@ -218,6 +231,8 @@ MIXES: Final = {
     ),
     "files, erasure and sticks": mix(
         (*FILES, "meet"),
+        network=0.05,
+        breath=4,
         district_erases=7,
         export_stick=8,
         import_stick=8,

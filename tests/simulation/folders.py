@@ -40,16 +40,21 @@ class Folders:
         else:
             self.bytes[path.stat().st_ino] = path.read_bytes()
 
+    @property
+    def lasting(self):
+        """Names in the folder itself that no power cut takes away."""
+        return set(self.names.get(self.top, {}))
+
     def everything_is_there(self):
         """The card was written elsewhere, and pulled out properly."""
         self.bytes, self.names = {}, {}
-        for folder in (path for path in self.top.rglob("*") if path.is_dir()):
+        for folder in self._folders():
             self.names[folder] = names_in(folder)
             self.bytes |= {path.stat().st_ino: path.read_bytes() for path in files_in(folder)}
 
     def power_cycle(self):
         """Leave one of the many states the folders may be in."""
-        for folder in sorted(path for path in self.top.rglob("*") if path.is_dir()):
+        for folder in self._folders():
             now, was = names_in(folder), self.names.get(folder, {})
             for name in sorted(now.keys() | was.keys()):
                 number = now.get(name)
@@ -57,6 +62,9 @@ class Folders:
                     number = was.get(name)
                 self._leave(folder / name, number, is_there=number == now.get(name))
         self.everything_is_there()
+
+    def _folders(self):
+        return [self.top, *sorted(path for path in self.top.rglob("*") if path.is_dir())]
 
     def _leave(self, path, number, *, is_there):
         if number is None:
@@ -89,7 +97,7 @@ def forgetting_folders():
     """Every fsync of this process is told to the board whose file it is."""
 
     def fsync(descriptor):
-        path = Path(os.readlink(WHERE.format(descriptor)))
+        path = Path(WHERE.format(descriptor)).readlink()
         for top, folders in OPEN.items():
             if path.is_relative_to(top):
                 folders.synced(path)

@@ -220,7 +220,7 @@ def tidy(hub):
 
 def tidy_much_later(hub):
     """What it does not know it keeps for a month, by the clock of the folder."""
-    done(tidying.tidy_files(Keeper(hub, lambda: int(time.time() * 1_000) + MONTH_MS)))
+    done(tidying.tidy_files(Keeper(hub, lambda: time.time_ns() // 1_000_000 + MONTH_MS)))
 
 
 def folder_of(hub, school_id):

@@ -1,6 +1,7 @@
 """A network that loses, repeats, delays, cuts and damages; and a hub that is slow."""
 
 import contextlib
+import hashlib
 
 import msgspec
 from msgspec import Struct, structs
@@ -97,11 +98,16 @@ def damage(world, board, request):
 
 
 def damage_piece(world, board, request):
-    """Of a file: up, where the hub must see it, or back, where the board must."""
+    """Of a file: up, where the hub must see it, or back, where the board must.
+
+    Back from a failing disk the piece itself looks whole.
+    """
     if request.message is None:
         answer = deliver(world, board, request)
         assert isinstance(answer, BlobPart)
-        return structs.replace(answer, data=flipped(world.dice, answer.data or b"-"))
+        data = flipped(world.dice, answer.data or b"-")
+        digest = world.dice.choice((answer.digest, hashlib.sha256(data).digest()))
+        return structs.replace(answer, data=data, digest=digest)
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, Refused):
         chunk = decode(flipped(world.dice, encode(request.message)), BlobChunk)
         ask(world, board.node_id, Ask(request.path, chunk))

@@ -4,6 +4,7 @@ import os
 import tempfile
 import traceback
 from collections import Counter
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -49,16 +50,17 @@ def play(seed, mix, base, template, actions=None):
     return world.counts, None
 
 
-def play_range(seeds):
-    """Play some seeds in this process."""
+def play_range(seeds, mix=None):
+    """Play some seeds in this process, each in its own mix or all in one."""
     with folder() as name:
         base = Path(name)
         template = make_template(base / "template")
-        return [played(seed, base, template) for seed in seeds]
+        return [played(seed, base, template, mix) for seed in seeds]
 
 
-def played(seed, base, template):
-    return Played(seed, mix_of(seed), *play(seed, MIXES[mix_of(seed)], base, template))
+def played(seed, base, template, mix=None):
+    mix = mix or mix_of(seed)
+    return Played(seed, mix, *play(seed, MIXES[mix], base, template))
 
 
 def any_fails(seeds):
@@ -97,9 +99,9 @@ def first_violation(mix, base, template):
     return None
 
 
-def play_all(first, number):
+def play_all(first, number, mix=None):
     """Play `number` seeds from `first` on all workers, as they end."""
     ends = range(first, first + number, CHUNK)
     shares = [range(start, min(start + CHUNK, first + number)) for start in ends]
     with get_context("spawn").Pool(WORKERS) as pool:
-        yield from pool.imap_unordered(play_range, shares)
+        yield from pool.imap_unordered(partial(play_range, mix=mix), shares)

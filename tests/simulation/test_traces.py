@@ -2,8 +2,10 @@
 
 from random import Random
 
+import apsw
 import pytest
 
+from appliance.errors import StorageFull
 from sync.agent.session import Worked
 from tests.simulation.ablations import debt_in_memory
 from tests.simulation.accidents import clone as clone_a_card
@@ -466,4 +468,15 @@ def test_a_file_two_people_handed_in_is_sent_again_after_one_was_forgotten(world
     world.oracle.forgotten.add(amina)
     erase(world.hub, board.school_id, amina)
     world.settle()
+    assert len(contents(board)) == 1
+
+
+def test_a_file_handed_in_again_after_a_failed_sync_is_on_the_card_before_its_row(world, board):
+    """The first time its name was written, and the card had no room to keep it for good."""
+    (amina, *_) = people(world, board, 1)
+    board.disk.stumble_at(2, apsw.FullError("the card is full"))
+    with pytest.raises(StorageFull):
+        hand_in_file(world, board, amina, b"a picture")
+    hand_in_file(world, board, amina, b"a picture")
+    assert contents(board) <= {bytes.fromhex(name) for name in board.folders.lasting}
     assert len(contents(board)) == 1

@@ -170,11 +170,7 @@ class World:
             continue
         if request is None:
             return carry_out_orders(self, board)
-        if isinstance(request, Ask):
-            self.counts["pieces"] += 1
-            invariants.i14_rows_go_first(board)
-        if isinstance(request, Send) and not self.mix.is_lying:
-            invariants.i5_durable_before_it_leaves(board, request)
+        self._look_at(board, request)
         answer = None
         try:
             answer = carry(self, board, request, badness)
@@ -184,13 +180,21 @@ class World:
         except CursorUnknown:
             board.reading.give_up()
         except Refused as refusal:
-            board.moving.hear(refusal=refusal)
+            board.moving.hear(refusal=refusal)  # of a file; nothing else is refused here
         except (Lost, Denied, SegmentRefused, HubUntrusted):
             board.begin_session()  # the agent ends a conversation that was cut, and begins anew
             raise Lost from None
         finally:
             self.pay(board, request, answer)
         return True
+
+    def _look_at(self, board, request):
+        """What must hold of anything that leaves a board."""
+        if isinstance(request, Send) and not self.mix.is_lying:
+            invariants.i5_durable_before_it_leaves(board, request)
+        if isinstance(request, Ask):
+            self.counts["pieces"] += 1
+            invariants.i14_rows_go_first(board)
 
     def pay(self, board, request, answer):
         if board.day_bytes and board.is_up:
