@@ -6,8 +6,10 @@ It may be cut anywhere: what was said is in the database, and the next one goes 
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -32,6 +34,7 @@ from sync.core.segment import read_segment
 logger = logging.getLogger(__name__)
 
 BREATH_S: Final = 0.005
+AGAIN_MAX: Final = 5  # times one segment goes in one conversation: a copy's forks take two or three
 
 
 class Means(Struct, frozen=True):
@@ -63,6 +66,7 @@ class Conversation:
         self._clock: Final = means.clock
         self._session: Final = session
         self._link: Final = link
+        self._sent: Counter[tuple[UUID, int, int]] = Counter()
 
     async def run(self, me: Identity) -> Round:
         """Speak until there is nothing left to say, or no byte left to say it with."""
@@ -96,6 +100,8 @@ class Conversation:
                 await self._greet(request)
             case Fetch():
                 page = await self._link.fetch(request)
+                if page.more and page.next_cursor <= request.cursor:
+                    raise HubUntrusted("pull: more is to come, and from the same place")
                 return self._session.take_page(page, now_ms=self._clock())
             case Send():
                 await self._send(request)
@@ -113,6 +119,10 @@ class Conversation:
         self._line.clock.hear(hub_ms, delay_s=delay_s)
 
     async def _send(self, request: Send) -> None:
+        key = (request.epoch, request.lane, request.n)
+        self._sent[key] += 1
+        if self._sent[key] > AGAIN_MAX:
+            raise HubUntrusted(f"segment {request.n}: taken in, and asked for again and again")
         began = time.monotonic()
         try:
             answer = await self._link.send(request)

@@ -91,6 +91,8 @@ class Downstream:
         fate = judge_page(page, me.node_id, cursors)
         if fate is Fate.FOREIGN:
             raise HubUntrusted(f"feed: a page of scope {page.since.scope_id} is not for this box")
+        if page.more and page.cursor == page.since:
+            raise HubUntrusted("feed: more is to come, and from the same place")
         if fate is Fate.STALE:
             self.give_up()
             return 0

@@ -1,5 +1,6 @@
 """Whatever sits at the hub's address, or has its key and no manners: the box says so and lives."""
 
+import asyncio
 import gzip
 from contextlib import suppress
 from uuid import UUID
@@ -8,13 +9,16 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from appliance.errors import DarasaError
 from sync.agent.faults import HubUntrusted
 from sync.agent.line import QUIET_S
+from sync.agent.pace import WAIT_S_MAX
 from sync.agent.status import status
 from sync.protocol import (
     FeedPage,
+    PullPage,
     SignedFeed,
     SignedHello,
     decode,
@@ -228,6 +232,53 @@ def snapshot(db):
             "sync_conflict",
         )
     ]
+
+
+async def test_an_old_receipt_again_and_again_ends_the_conversation(agent, web, box, db):
+    """A hub whose parts do not know of each other; a link that costs money would pay for it."""
+    claim(box)
+    add_group(box, 10)
+    wish(box)
+    receipts = []
+
+    def only_the_first(request):
+        if request.method == "PUT":
+            receipts.append(receipts[0] if receipts else web.answer(request, request.content))
+            return receipts[-1]
+        return None
+
+    web.trouble = only_the_first
+    assert await agent.one_try() == QUIET_S
+    add_group(box, 11)
+    assert await asyncio.wait_for(agent.one_try(), 10) == WAIT_S_MAX
+    assert len(receipts) < 10
+    assert status(db).waiting
+    web.trouble = lambda _request: None
+    assert await agent.one_try() == QUIET_S
+    assert status(db).waiting == 0
+
+
+async def test_pages_that_lead_nowhere_end_the_conversation(agent, web, box, db):
+    claim(box)
+    add_group(box, 10)
+    wish(box)
+    await agent.one_try()
+    box.execute("UPDATE sync_identity SET recovery_due = 1")
+    web.trouble = lambda request: stuck(web, request) if "/pull" in request.url.path else None
+    assert await asyncio.wait_for(agent.one_try(), 20) == WAIT_S_MAX
+    web.trouble = lambda _request: None
+    assert await agent.one_try() == QUIET_S
+
+
+def stuck(web, request):
+    page = decode(web.answer(request, request.content).content, PullPage)
+    cursor = int(request.url.params["cursor"])
+    return httpx.Response(200, content=encode(structs.replace(page, next_cursor=cursor, more=True)))
+
+
+def test_a_page_that_leads_nowhere_is_refused(reader):
+    with pytest.raises(HubUntrusted, match="same place"):
+        reader.take(reader.page(cursor=reader.cursor(), more=True))
 
 
 @pytest.mark.parametrize("years", [-50, 50])
