@@ -209,6 +209,11 @@ def take_whole(hub, node_id, sha256, content):
     return done(keeping.take_whole(keeper(hub), claim, sha256, content))
 
 
+def whole_files(hub, school_id, asked):
+    """Those that are here, as an answer on a stick says."""
+    return done(keeping.whole_files(keeper(hub), Tables(hub, school_id), school_id, asked))
+
+
 def forget_files(hub, school_id):
     done(keeping.forget_unnamed(keeper(hub), Tables(hub, school_id), school_id))
 
