@@ -105,7 +105,7 @@ async def test_a_page_that_cannot_be_read_is_kept_in_no_part(joined, web, db, bl
 async def test_joining_another_district_begins_a_new_chain(joined, web, box, db):
     before = db.value(EPOCH)
     first = web.hub
-    web.hub = type(first)(first.dice)
+    web.hub = type(first)(first.dice, first.folder)
     wish(box)
     await joined.one_try()
     assert db.value(EPOCH) != before
