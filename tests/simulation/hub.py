@@ -13,7 +13,14 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey
 
 from sync.core.columns import Rows, pack
-from sync.core.hub import Arrival, Position, has_rows_to_pull, judge_segment, was_rolled_back
+from sync.core.hub import (
+    Arrival,
+    Position,
+    has_forgotten,
+    has_rows_to_pull,
+    judge_segment,
+    was_rolled_back,
+)
 from sync.core.segment import (
     SegmentRefused,
     SignatureWrong,
@@ -316,7 +323,9 @@ class Hub:
         except (BadSignatureError, msgspec.DecodeError) as error:
             raise AssertionError("a node holds a receipt nobody signed") from error
         here = school.log[receipt.no] if receipt.no < len(school.log) else None
-        if was_rolled_back(receipt, self.incarnation, here):
+        if was_rolled_back(receipt, self.incarnation, here) or has_forgotten(
+            receipt, self.incarnation, self.generation
+        ):
             self.change_incarnation()
             self.commit()
 
@@ -346,6 +355,7 @@ class Hub:
                 no=len(school.log) - 1,
                 log_hash=school.log[-1],
                 issued_at_ms=self.now_ms,
+                generation=self.generation,
             )
         )
         return SignedReceipt(body=body, signature=self.key.sign(receipt_message(body)).signature)
