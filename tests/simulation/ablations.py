@@ -372,7 +372,7 @@ ABLATIONS = {
     "custody without the hub's word": (custody_without_the_hubs_word, MIXES["files"]),
     "a fetched file named without hashing": (
         named_without_hashing,
-        mix(FILES, network=0.3, breath=4, new_card=16, back_up=12),
+        mix(FILES, network=0.12, breath=8, new_card=12, back_up=8),
     ),
     "pieces before rows": (pieces_before_rows, MIXES["files"]),
     "a row before its file": (row_before_its_file, mix(FILES, breath=4, power_fails=20)),
