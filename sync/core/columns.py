@@ -143,8 +143,6 @@ def unpack_column(column: Column, block: Block) -> Sequence[Cell]:
     values = spread(column, block)
     if len(values) != block.rows:
         raise BlockCorrupt(f"{block.t}: {len(values)} values for {block.rows} rows")
-    if isinstance(column, Ids):  # cut from bytes just now
-        return values
     types = set(map(type, values[:1] if isinstance(column, Same) else values))
     if not types <= CELL_TYPES:
         raise BlockCorrupt(f"{block.t}: a value that is no number, text or bytes")

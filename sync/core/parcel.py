@@ -24,7 +24,10 @@ from sync.protocol import Count, Hash, Signature, decode, encode
 
 CONTENT_BYTES_MAX: Final = 32 << 20  # a hand-in's file has at most 10 MB; a later release's more
 LABEL_BYTES_MAX: Final = 1_024
-PARCEL_BYTES_MAX: Final = CONTENT_BYTES_MAX + LABEL_BYTES_MAX + LOCK_BYTES + len(LOCKED_MAGIC) + 256
+FRAME_BYTES: Final = 75  # the signature's 64, and how long each of three parts is
+PARCEL_BYTES_MAX: Final = (
+    CONTENT_BYTES_MAX + LABEL_BYTES_MAX + FRAME_BYTES + LOCK_BYTES + len(LOCKED_MAGIC)
+)
 FILE_NAME: Final = re.compile(r"[0-9a-f-]{1,36}\.file\.box")
 
 

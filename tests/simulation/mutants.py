@@ -66,7 +66,6 @@ EQUIVALENT = {
     "sync/merge.py incoming.order > current.order -> incoming.order >= current.order": (
         "equal orders have been answered as a duplicate before"
     ),
-    "sync/core/columns.py if isinstance(column, Ids): -> if False:": LOOKS_TWICE,
     "sync/core/columns.py values[:1] -> values[:]": LOOKS_TWICE,
     "sync/core/columns.py values[:1] if isinstance(column, Same) else values"
     " -> values[:1] if False else values": LOOKS_TWICE,
