@@ -16,6 +16,7 @@ from sync.core.bundle import (
     lanes_in,
     lock,
     read_manifest,
+    unlock,
 )
 from sync.core.parcel import (
     CONTENT_BYTES_MAX,
@@ -29,6 +30,7 @@ from sync.core.parcel import (
     files_in,
     is_signed_by,
     label_message,
+    packed,
     read_parcel,
     signed_label,
 )
@@ -133,6 +135,13 @@ def test_a_file_is_what_its_label_says_or_nothing():
     ):
         with pytest.raises(BundleCorrupt):
             read_parcel(hurt)
+
+
+def test_a_file_is_opened_by_whom_it_was_packed_for():
+    locked = packed(LABEL, PHOTO, signed_label(LABEL, KEY), KEY.verify_key.encode())
+    assert unlock(locked, KEY.to_curve25519_private_key()) == parcel()
+    with pytest.raises(BundleCorrupt):
+        unlock(locked, SigningKey(bytes(32)).to_curve25519_private_key())
 
 
 def test_a_file_is_from_whoever_signed_its_label():
