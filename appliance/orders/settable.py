@@ -24,9 +24,15 @@ LABELS: Final[dict[Settable, str]] = {
 _DEFAULTS: Final = Settings()
 
 
+BYTES_MIN: Final = 100_000  # with less a box could not even hear that it may have more
+
+
 def checked(key: Settable, value: object) -> Any:
     """Return the value as the box will hold it. Raises msgspec.ValidationError."""
-    return msgspec.convert(value, KINDS[key], strict=False)
+    found = msgspec.convert(value, KINDS[key], strict=False)
+    if isinstance(found, int) and 0 < found < BYTES_MIN:
+        raise msgspec.ValidationError(f"Expected 0, or `int` >= {BYTES_MIN}")
+    return found
 
 
 def settings_with(settings: Settings, given: Iterable[tuple[str, str]]) -> Settings:

@@ -17,7 +17,7 @@ from sync.agent.link import Link, Pass, open_client
 from sync.agent.status import status
 from sync.agent.store import identity
 from sync.hub.blobs.keeping import MOVE_BLOB, OPEN_BLOB, write_piece
-from sync.hub.blobs.tidying import UNKNOWN_MS, tidy_files
+from sync.hub.blobs.tidying import LOOKED_AT_MAX, UNKNOWN_MS, tidy_files
 from sync.hub.database import SCOPE
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobState, decode, encode
 from tests.cast import NOW_MS, new_id
@@ -354,6 +354,21 @@ async def test_a_file_that_no_work_names_goes(school, settings, app, see, watch)
     watch.now_ms = NOW_MS + UNKNOWN_MS + 1_000
     assert await tidy_files(app.state.hub) == 1
     assert kept(settings, school) == set()
+
+
+async def test_a_folder_with_more_than_a_day_s_strangers_is_looked_through_in_turn(
+    school, settings, app, see, watch
+):
+    await say(school, chunk(school.digest, b"0123456789"))
+    await see.execute("DELETE FROM sync_blob")
+    folder = settings.data / "blobs" / str(school.school_id)
+    for number in range(LOOKED_AT_MAX):  # whose names come first, and which stay for a month
+        (folder / f"{number:064x}").write_bytes(b"x")
+    counted = 0
+    for _ in range(2):
+        counted += await tidy_files(app.state.hub)
+        watch.now_ms += 86_400_000
+    assert counted == 1
 
 
 @pytest.mark.parametrize("left", [None, b"01234"])

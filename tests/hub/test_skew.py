@@ -254,6 +254,21 @@ async def test_a_migration_brings_parked_tables_in(box, see, migrates, restart, 
     assert [row["reason"] for row in await see.fetch(open_ones)] == ["id-is-no-id"]
 
 
+async def test_a_parked_row_that_somebody_has_dismissed_stays_dismissed(
+    box, see, migrates, restart, monkeypatch
+):
+    badges = [(new_id(), new_id(), name) for name in ("Reader", "قارئ")]
+    await box.send(Rows("badge", BADGE_NAMES, badges))
+    dismissed = UUID(bytes=badges[0][0])
+    await see.execute("UPDATE sync_quarantine SET dismissed_at_ms = 1 WHERE pk = $1", dismissed)
+    await migrates(CREATE_BADGE, "DROP TABLE badge")
+    learns(monkeypatch, BADGE)
+    await restart()
+    assert [row["name"] for row in await see.fetch("SELECT name FROM badge")] == ["قارئ"]
+    open_ones = "SELECT pk FROM sync_quarantine WHERE resolved_at_ms IS NULL"
+    assert [row["pk"] for row in await see.fetch(open_ones)] == [dismissed]
+
+
 async def test_parked_rows_of_one_school_never_reach_another(
     district, see, migrates, restart, monkeypatch
 ):

@@ -193,7 +193,8 @@ def test_the_district_sets_what_the_keeper_has_left_open(db, box, settings):
 
 
 @pytest.mark.parametrize(
-    "value", ['"at night"', "-1", "null", "{", "[" * 9_000, "9" * 9_000, '"' + "9" * 9_000 + '"']
+    "value",
+    ['"at night"', "-1", "99999", "null", "{", "[" * 9_000, "9" * 9_000, '"' + "9" * 9_000 + '"'],
 )
 def test_what_the_district_may_not_set_leaves_the_rest_as_it_is(db, box, settings, value):
     """A hub of a later release may allow more; an agent that fell over it would hear no better."""

@@ -27,7 +27,8 @@ from sync.hub.running import Hub
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_MS: Final = 30 * 86_400_000
+DAY_MS: Final = 86_400_000
+UNKNOWN_MS: Final = 30 * DAY_MS
 LOOKED_AT_MAX: Final = 200  # of one school in one run; 2 GB to hash at most
 NAME: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -48,11 +49,17 @@ async def tidy_files(hub: Hub) -> int:
             done += await forget_unnamed(hub, link, school_id)
             counted = {found["sha256"] for found in await link.fetch(COUNTED, school_id)}
         there = await asyncio.to_thread(contents_in, folder_of(hub, school_id))
-        for sha256 in sorted(there - counted)[:LOOKED_AT_MAX]:
+        for sha256 in todays(sorted(there - counted), hub.clock()):
             done += await _tidy_one(hub, school_id, sha256)
     if done:
         logger.info("files tidied count=%d", done)
     return done
+
+
+def todays(uncounted: list[bytes], now_ms: int) -> list[bytes]:
+    """As many as one run looks at; the next day's begin where these end."""
+    start = now_ms // DAY_MS * LOOKED_AT_MAX % max(len(uncounted), 1)
+    return (uncounted[start:] + uncounted[:start])[:LOOKED_AT_MAX]
 
 
 def schools_in(folder: Path) -> list[UUID]:

@@ -37,6 +37,7 @@ SELECT q.school_id, q.id
  WHERE q.reason = 'unknown-table'
    AND q.tbl    = ANY($1::text[])
    AND q.resolved_at_ms IS NULL
+   AND q.dismissed_at_ms IS NULL
  ORDER BY q.school_id, q.first_at_ms, q.id
 """
 
@@ -67,7 +68,10 @@ class Parked(Struct, frozen=True):
 
 
 async def parked_rows(link: Link) -> list[Parked]:
-    """Find rows whose table was unknown when they came. `link` may read the district."""
+    """Find rows whose table was unknown when they came, and that nobody has dismissed.
+
+    `link` may read the district.
+    """
     return await rows(link, Parked, PARKED, list(TABLE))
 
 

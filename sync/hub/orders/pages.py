@@ -203,7 +203,7 @@ ROUTES: Final = (
     publish_on_page,
 )
 
-BAD_VALUE: Final = "A whole number of bytes, or hours like 18-6,12-13."
+BAD_VALUE: Final = "A whole number of bytes, 100000 or more, or hours like 18-6,12-13."
 
 
 async def _settings(hub: Hub, visitor: Visitor, typed: SettingForm, error: str | None) -> Template:
