@@ -14,6 +14,7 @@ from sync.agent import blobs, budget, erasing, landing, recovery, retention, row
 from sync.agent.erasing import answer_id
 from sync.agent.store import identity
 from sync.core import node
+from sync.core.hub import Arrival
 from sync.core.node import Heard, judge_hello
 from sync.core.segment import SegmentCorrupt
 from sync.hub.intake import staging
@@ -174,6 +175,17 @@ def nothing_is_put_aside():
         raise SegmentCorrupt("this row cannot be merged")
 
     return replaced(School, "put_aside", put_aside)
+
+
+def no_compare_and_swap():
+    """A segment is taken in wherever the stream stands, and whatever it continues."""
+    judge = hub.judge_segment
+
+    def judge_nothing(*where):
+        found = judge(*where)
+        return Arrival.NEXT if found is Arrival.BROKEN else found
+
+    return replaced(hub, "judge_segment", judge_nothing)
 
 
 def no_signature():
@@ -349,6 +361,7 @@ ABLATIONS = {
     "a trigger is missing": (a_trigger_is_missing, MIXES["network"]),
     "trimming what is not applied": (trimming_what_is_not_applied, mix(network=0.6, trim=30)),
     "nothing is put aside": (nothing_is_put_aside, MIXES["poison"]),
+    "no compare-and-swap": (no_compare_and_swap, MIXES["clone"]),
     "signatures not looked at": (no_signature, MIXES["network"]),
     "late rows not held against the list": (
         late_rows_not_asked_about,
