@@ -17,7 +17,7 @@ from appliance.database.transaction import Transaction
 from sync.agent import scopes
 from sync.agent.faults import HubUntrusted
 from sync.agent.recovery import BEGIN_APPLYING, END_APPLYING
-from sync.agent.rows import PUT_ROW, Row, is_forgotten, keep_image, read_row
+from sync.agent.rows import PUT_ROW, Row, is_forgotten, is_nameless, keep_image, read_row
 from sync.agent.sweeping import KEPT, ForeignKey, unnamed
 from sync.core.columns import BlockCorrupt, Rows, unpack
 from sync.merge import image_of
@@ -145,7 +145,11 @@ def _put(
     waits = bool(db.value(IS_WAITING, (table.number, pk)))
     if not tx.fits(PUT_ROW[table.name], row):
         return False
-    if ours is not None and _is_only_here(ours, ground, waits=waits):
+    if (
+        ours is not None
+        and not is_nameless(table, ours)
+        and _is_only_here(ours, ground, waits=waits)
+    ):
         image = image_of(table, ours, ground.epoch.bytes)
         keep_image(tx, table, ours, image, now_ms=ground.now_ms)
     if row[OWNER] is not None:

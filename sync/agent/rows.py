@@ -87,12 +87,18 @@ def is_forgotten(db: AgentDatabase, table: Table, row: Row) -> bool:
 
     The row without a name that the hub keeps in a teacher's place is about nobody any more.
     """
-    if table.subject is None:
+    if table.subject is None or is_nameless(table, row):
         return False
-    named = dict(zip((column.name for column in table.columns), row, strict=True))
-    if table.subject == "id" and named["state"] == "erased":
-        return False
-    return bool(db.value(IS_FORGOTTEN, (named[table.subject],)))
+    return bool(db.value(IS_FORGOTTEN, (_named(table, row)[table.subject],)))
+
+
+def is_nameless(table: Table, row: Row) -> bool:
+    """Whether a row is what is left of somebody who was forgotten."""
+    return table.subject == "id" and _named(table, row)["state"] == "erased"
+
+
+def _named(table: Table, row: Row) -> dict[str, Cell]:
+    return {column.name: value for column, value in zip(table.columns, row, strict=True)}
 
 
 class Meeting(Struct, frozen=True):
@@ -127,11 +133,8 @@ def merge_row(
 
 def keep_image(tx: Transaction, table: Table, row: Row, image: Image, *, now_ms: int) -> None:
     """Put an image aside, once, for staff to look at."""
-    named = {column.name: value for column, value in zip(table.columns, row, strict=True)}
-    tx.run(
-        KEEP_IMAGE,
-        (table.number, row[0], image.row_hash, encode(named), image.src_epoch, now_ms),
-    )
+    words = encode(_named(table, row))
+    tx.run(KEEP_IMAGE, (table.number, row[0], image.row_hash, words, image.src_epoch, now_ms))
 
 
 def mark_rows(

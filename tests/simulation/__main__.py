@@ -52,7 +52,9 @@ def play_and_show(asked, began):
     for results in play_all(first, number, asked.mix):
         for played in results:
             total[played.mix].update(played.counts)
-            failures += [played] if played.failure else []
+            if played.failure:
+                failures.append(played)
+                print(f"seed {played.seed} ({played.mix}): {played.failure}", file=sys.stderr)
         done += len(results)
         if time.monotonic() - said > PROGRESS_S:
             said = time.monotonic()

@@ -395,3 +395,13 @@ def test_words_that_only_a_hub_of_before_took_over_are_kept_beside(reader):
     reader.read_all("replace", LATER_INCARNATION, [block_of("person", again)])
     assert reader.db.value(NAME_OF, (NOOR,)) == "of before"
     assert reader.count("sync_conflict") == 1
+
+
+def test_what_is_left_of_a_forgotten_person_is_not_kept_beside(reader):
+    """A hub put back forgets again under a later number; both rows are about nobody."""
+    left = {"id": NOOR.bytes, "display_name": "-", "state": "erased"}
+    before = row_of("person", **left, owner_epoch=1, version=3)
+    reader.take(reader.page([block_of("person", before)]))
+    again = before | {"owner_epoch": (1 << 32) + 1}
+    reader.read_all("replace", LATER_INCARNATION, [block_of("person", again)])
+    assert (reader.db.value(NAME_OF, (NOOR,)), reader.count("sync_conflict")) == ("-", 0)
