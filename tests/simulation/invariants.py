@@ -227,23 +227,31 @@ def i1_nothing_acknowledged_is_lost(world, held):
 
 
 def kept_files(world):
-    """(school, content) of every file that a row names and somebody has whole."""
+    """(school, content) of every file that a board has with its row, or that is at the hub.
+
+    A card that was put back may hold a file and not its row; what no row of its own names it
+    clears away, also when the only row left is on another card.
+    """
     named, whole = set(), set()
     for school_id, school in world.hub.schools.items():
         named |= {(school_id, each) for each in hub_files.named_at(school)}
     for board in world.boards:
-        named |= {(board.school_id, each.sha256) for each in named_files(board.db)}
-        whole |= {(board.school_id, each) for each in contents(board)}
-    here = {each for each in world.handed_in & named if hub_files.is_whole(world.hub, *each)}
-    return named & (whole | here)
+        here = {each.sha256 for each in named_files(board.db)}
+        named |= {(board.school_id, each) for each in here}
+        whole |= {(board.school_id, each) for each in here & contents(board)}
+    return whole | {
+        each for each in world.handed_in & named if hub_files.is_whole(world.hub, *each)
+    }
 
 
 def i1_files_are_somewhere(world):
-    """A row that names a file is not left without it but by an accident."""
+    """A row about somebody who is not forgotten keeps its file; only an accident takes it."""
     kept = kept_files(world)
     for board in world.boards:
-        for each in named_files(board.db):
-            file = (board.school_id, each.sha256)
+        for (name, pk), row in board.look().rows.items():
+            if name != "attachment" or world.oracle.is_forgotten((name, pk)):
+                continue
+            file = (board.school_id, row.values[hub_files.SHA256])
             is_owed = file in world.handed_in - world.lost_files
             demand(not is_owed or file in kept, 1, "a file is nowhere")
 
