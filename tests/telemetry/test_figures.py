@@ -1,10 +1,10 @@
 """Figures say nothing about who asked; lights say in plain words what to do."""
 
 import pytest
+from appliance.telemetry.pages import night_light, work_light
 
 from appliance.telemetry.exposition import requests
 from appliance.telemetry.meter import RequestMeter, Route
-from appliance.telemetry.pages import night_light, work_light
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import TEMPERATURE_C_MAX, Vitals, complaints
 
