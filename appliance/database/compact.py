@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from appliance.database.checkpoint import empty_wal
-from appliance.database.connection import open_connection
+from appliance.database.connection import PAGE_SIZE_BYTES, open_connection
 from appliance.database.faults import TRANSACTION_ENDING, in_our_words
 
 
@@ -19,11 +19,11 @@ def compact(path: Path) -> int:
 
     Raises Busy while somebody else writes, StorageFull or WriteFailed; then it is as it was.
     """
-    before = path.stat().st_size
     with closing(open_connection(path, role="agent")) as connection:
+        before = connection.pragma("page_count")
         try:
             connection.execute("VACUUM")
             empty_wal(connection)
         except (apsw.BusyError, *TRANSACTION_ENDING) as error:
             raise in_our_words(error) from error
-    return before - path.stat().st_size
+        return int(before - connection.pragma("page_count")) * PAGE_SIZE_BYTES

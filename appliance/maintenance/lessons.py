@@ -10,7 +10,10 @@ BELL_MINUTES: Final = 20  # before the first bell phones come back, after the la
 
 
 def lesson_spans(hours: str) -> list[Span]:
-    """Read `7:30-12,13-16`; a span that ends before it begins goes past midnight."""
+    """Read `7:30-12,13-16`; a span that ends before it begins goes past midnight.
+
+    `0-24`, or one that ends as it begins, is the whole day.
+    """
     return [_span(each) for each in hours.split(",") if each]
 
 
@@ -33,5 +36,5 @@ def _minute(words: str) -> int:
 
 
 def _is_within(minute: int, begin: int, end: int) -> bool:
-    length = (end - begin) % MINUTES + 2 * BELL_MINUTES
+    length = ((end - begin) % MINUTES or MINUTES) + 2 * BELL_MINUTES
     return (minute - begin + BELL_MINUTES) % MINUTES < min(length, MINUTES)

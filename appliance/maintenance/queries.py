@@ -25,12 +25,11 @@ SELECT started_at_ms
  LIMIT 1
 """
 
-FIRST_TRY_SINCE: Final[LiteralString] = """
+FIRST_TRY: Final[LiteralString] = """
 SELECT started_at_ms
   FROM job_run
  WHERE name = ?1
-   AND started_at_ms > ?2
-   AND started_at_ms <= ?3
+   AND started_at_ms <= ?2
  ORDER BY started_at_ms
  LIMIT 1
 """
@@ -72,9 +71,9 @@ def last_success_at_ms(db: Reader, name: str, *, now_ms: int) -> int | None:
     return at_ms
 
 
-def first_try_ms(db: Reader, name: str, *, since_ms: int, now_ms: int) -> int | None:
-    """When it first came to nothing after `since_ms`; None when it never did."""
-    at_ms = db.value(FIRST_TRY_SINCE, (name, since_ms, now_ms))
+def first_try_ms(db: Reader, name: str, *, now_ms: int) -> int | None:
+    """When the journal first names it; None when it never does."""
+    at_ms = db.value(FIRST_TRY, (name, now_ms))
     assert at_ms is None or isinstance(at_ms, int)
     return at_ms
 

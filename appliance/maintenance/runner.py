@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from appliance.errors import DarasaError
-from appliance.maintenance.box import Box, conditions
+from appliance.maintenance.box import DAY_MS, Box, conditions
 from appliance.maintenance.commands import State, record_run
 from appliance.maintenance.guards import held_back
 from appliance.maintenance.queries import first_try_ms, last_success_at_ms
@@ -86,11 +86,12 @@ class Night:
             await journal(self._box, job.name, "skipped", reason)
 
     def _late_ms(self, job: Job) -> int:
-        """How long it has come to nothing."""
+        """How long it has come to nothing: since it last worked, or was first tried."""
         db, now_ms = self._box.readers.here, self._box.clock()
-        since_ms = last_success_at_ms(db, job.name, now_ms=now_ms) or 0
-        tried_ms = first_try_ms(db, job.name, since_ms=since_ms, now_ms=now_ms)
-        return 0 if tried_ms is None else now_ms - tried_ms
+        last_ms = last_success_at_ms(db, job.name, now_ms=now_ms)
+        if last_ms is not None:
+            return now_ms - last_ms - job.period_ms + DAY_MS
+        return now_ms - (first_try_ms(db, job.name, now_ms=now_ms) or now_ms)
 
 
 @asynccontextmanager

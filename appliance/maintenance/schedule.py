@@ -29,13 +29,14 @@ from appliance.maintenance.jobs import (
 )
 
 SUNDAY: Final = 6
-PATIENCE_MS: Final = 3 * DAY_MS
+WEEK_MS: Final = 7 * DAY_MS
+PATIENCE_MS: Final = 4 * DAY_MS  # over a weekend with the plug pulled, to the night after it
 
 
 class Job(Struct, frozen=True):
     """A piece of nightly work: local time, what runs, and what holds it back.
 
-    After three days of coming to nothing it may run in lesson hours, if nobody is at work: a
+    Four days after it last worked it may run in lesson hours, if nobody is at work: a
     box that is switched off with the lights knows no other hours. `is_patient`: not this one.
     """
 
@@ -52,6 +53,11 @@ class Job(Struct, frozen=True):
     def hours(self) -> tuple[int, ...]:
         """Every hour it runs at."""
         return (self.hour, *self.also_at)
+
+    @property
+    def period_ms(self) -> int:
+        """How often it should run."""
+        return DAY_MS if self.weekday is None else WEEK_MS
 
     def guards_after(self, late_ms: int) -> tuple[Guard, ...]:
         """What still holds it back after so long."""

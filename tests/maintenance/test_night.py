@@ -29,8 +29,8 @@ def runs(box, name, state="ok"):
     return box.readers.here.value(RUNS, (name, state))
 
 
-async def look_for(night, times, ms, every_ms=10 * 60_000):
-    """Let time pass; the night looks every ten minutes of it."""
+async def look_for(night, times, ms, every_ms=60 * 60_000):
+    """Let time pass; the night looks every hour of it."""
     for _ in range(ms // every_ms):
         times.run_for(every_ms)
         await night.look()
