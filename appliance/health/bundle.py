@@ -29,6 +29,7 @@ UNITS: Final = ("darasa-box", "darasa-agent", "darasa-migrate")
 LOG_LINES_MAX: Final = 3_000  # of each log: a bad day; zipped some 50 KB
 JOURNAL_LINES_MAX: Final = 300
 JOURNALCTL_S_MAX: Final = 30
+HIDDEN: Final = "[not shown]"
 SECRETIVE: Final = ("key", "token", "password", "secret", "code", "passphrase")
 LIBRARIES: Final = ("apsw", "litestar", "uvicorn", "msgspec", "zeroconf")
 ABOUT: Final = """\
@@ -48,19 +49,20 @@ def write_bundle(
     with closing(Readers(settings.database)) as readers:
         here = readers.here
         redactor = Redactor(names(here), secrets.token_bytes(16))
+        runs = journal(here, limit=JOURNAL_LINES_MAX)
         parts = {
             "about.txt": ABOUT,
-            "doctor.txt": "\n".join(lines(diagnosis)),
+            "doctor.txt": redactor.text("\n".join(lines(diagnosis))),
             "vitals.json": _json(diagnosis.signs.vitals),
             "versions.json": _json(versions(settings) | {"node": node(here)}),
-            "settings.json": _json(plain_settings(settings)),
+            "settings.json": _json(plain_settings(settings, redactor)),
             "rows.json": _json(counts(here)),
-            "housekeeping.json": _json(journal(here, limit=JOURNAL_LINES_MAX)),
+            "housekeeping.json": _json(
+                [structs.replace(run, effect=redactor.text(run.effect)) for run in runs]
+            ),
+            "log.txt": "\n".join(redactor.lines(log_lines(logs))),
         }
-    told = {name: redactor.text(words) for name, words in parts.items() if name != "versions.json"}
-    told["versions.json"] = parts["versions.json"]
-    told["log.txt"] = "\n".join(redactor.lines(log_lines(logs)))
-    return _zip(target, told)
+    return _zip(target, parts)
 
 
 def _zip(target: Path, parts: dict[str, str]) -> int:
@@ -84,10 +86,10 @@ def versions(settings: Settings) -> dict[str, Any]:
     }
 
 
-def plain_settings(settings: Settings) -> dict[str, str]:
+def plain_settings(settings: Settings, redactor: Redactor) -> dict[str, str]:
     """What the school has set; whatever could be a secret is only named."""
     return {
-        name: "[not shown]" if any(word in name for word in SECRETIVE) else str(value)
+        name: HIDDEN if any(word in name for word in SECRETIVE) else redactor.text(str(value))
         for name, value in structs.asdict(settings).items()
     }
 

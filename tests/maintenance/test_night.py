@@ -204,6 +204,7 @@ async def test_a_clock_that_jumps_neither_stops_the_night_nor_repeats_it(box, ti
 async def test_a_box_that_never_knows_the_time_works_once_each_time_it_is_on(box, times):
     times.quality = SINCE_BOOT
     for start in range(1, 4):
+        times.run_for(60_000)
         await look_for(Night(box), times, HOUR_MS)
         assert runs(box, "backup") == start
 
