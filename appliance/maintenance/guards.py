@@ -33,42 +33,42 @@ Guard = Callable[[Conditions], str | None]
 
 
 def class_at_work(now: Conditions) -> str | None:
-    """Somebody asked for something in the last five minutes."""
+    """A class is at work."""
     return "a class is at work" if now.idle_for_s < IDLE_S else None
 
 
 def lesson_hours(now: Conditions) -> str | None:
-    """It is lesson time, or 20 minutes around."""
+    """Lesson time."""
     return "it is lesson time" if now.is_lesson_time else None
 
 
 def little_space(now: Conditions) -> str | None:
-    """Less than 2.2 times the database is free."""
+    """Less than 2.2 times the file is free."""
     free, needed = now.card.free_bytes, int(now.database_bytes * ROOM_FACTOR)
     return f"{free} bytes free, {needed} needed" if free < needed else None
 
 
 def almost_full(now: Conditions) -> str | None:
-    """The card fills up; readings are among the first things to do without."""
+    """The card fills up."""
     return f"{now.card.free_bytes} bytes free" if "readings" in now.card.sheds else None
 
 
 def too_warm(now: Conditions) -> str | None:
-    """The board is warmer than 75 °C."""
+    """Over 75 °C."""
     if now.temperature_c is None or now.temperature_c <= TEMPERATURE_C_WARM:
         return None
     return f"the board has {now.temperature_c:.0f} °C"
 
 
 def weak_power(now: Conditions) -> str | None:
-    """It runs on a battery, or with too little voltage."""
+    """On battery, or too little voltage."""
     if now.power.on_battery:
         return "on battery"
     return "too little voltage" if now.power.under_voltage else None
 
 
 def worn_today(now: Conditions) -> str | None:
-    """More was written to the card today than planned."""
+    """The card was written to enough today."""
     if now.card_day_bytes <= now.card_day_bytes_max:
         return None
     return f"{now.card_day_bytes} bytes written to the card today"

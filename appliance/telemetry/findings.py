@@ -67,6 +67,7 @@ def worst(findings: list[Finding]) -> Level:
 def all_findings(signs: Signs) -> list[Finding]:
     """Everything there is to say, the pressing first."""
     found = [
+        *_damage(signs),
         *machine_findings(signs.vitals),
         *_card_wear(signs),
         *_clock(signs),
@@ -85,7 +86,7 @@ def machine_findings(vitals: Vitals) -> list[Finding]:
 
 def _room(vitals: Vitals) -> Finding | None:
     sheds, free = vitals.card.sheds, size(vitals.disk_free_bytes)
-    todo = "Put in a larger card, or ask for help: the runbook says how, section The card is full."
+    todo = "Put in a larger card, or follow the runbook, section The card is almost full."
     if "files" in sheds:
         words = f"The card is full ({free} left). Text is still handed in; files are refused."
         return Finding("now", "room", words, todo)
@@ -161,7 +162,8 @@ def work_findings(signs: Signs) -> list[Finding]:
         todo = "Join a district, or keep a backup on a stick at another place."
         return [Finding("soon", "work", "The school's work is on this box only.", todo)]
     since_ms = signs.unsent.oldest_since_ms
-    if since_ms is None or signs.now_ms - since_ms < UNSENT_OLD_MS:
+    is_sure = signs.clock_quality >= TOLD
+    if since_ms is None or not is_sure or signs.now_ms - since_ms < UNSENT_OLD_MS:
         return []
     days = (signs.now_ms - since_ms) // DAY_MS
     words = f"{signs.unsent.waiting} changes have waited {days} days for the district."
@@ -171,13 +173,13 @@ def work_findings(signs: Signs) -> list[Finding]:
 
 def night_findings(signs: Signs) -> list[Finding]:
     """What the housekeeping came to."""
-    return [*_backup(signs), *_damage(signs), *_dangling(signs), *_failed(signs)]
+    return [*_backup(signs), *_dangling(signs), *_failed(signs)]
 
 
 def _backup(signs: Signs) -> list[Finding]:
     todo = "Leave the box on for an hour without anybody at work, or run: darasa-box backup."
-    if signs.backup_at_ms is None:
-        return []
+    if signs.backup_at_ms is None or signs.clock_quality < TOLD:
+        return []  # how old it is a clock must say that somebody vouches for
     old_ms = signs.now_ms - signs.backup_at_ms
     if old_ms < BACKUP_OLD_MS:
         return []

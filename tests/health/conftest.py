@@ -29,3 +29,10 @@ def machine(database):
     )
     yield machine
     clock.listen(None)
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens():
+    """The doctor listens to the files of a box; no test may leave that behind."""
+    yield
+    clock.listen(None)

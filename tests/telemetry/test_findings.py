@@ -86,6 +86,7 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         ({"card_day": None}, None),
         ({"backup_at_ms": NOW_MS - 4 * DAY_MS}, ("soon", "backup")),
         ({"backup_at_ms": NOW_MS - 14 * DAY_MS}, ("now", "backup")),
+        ({"backup_at_ms": 0, "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
         ({"host_name": "darasa-2"}, ("soon", "name")),
         ({"host_name": None}, None),
         (failed("quick-check"), ("now", "damage")),
