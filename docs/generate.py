@@ -220,7 +220,8 @@ def times(job: Job) -> str:
 
 def held_back(job: Job) -> str:
     """Say what makes a job wait for the next night."""
-    return " ".join(first_line(guard) for guard in job.guards)
+    asked = [*job.guards, *([job.skip_if] if job.skip_if is not None else [])]
+    return " ".join(map(first_line, asked))
 
 
 def metrics() -> str:

@@ -14,7 +14,7 @@ from appliance.database.backup import back_up
 from appliance.database.compact import compact
 from appliance.database.copies import check_copy
 from appliance.database.integrity import foreign_key_check, quick_check
-from appliance.errors import DarasaError, NotFound
+from appliance.errors import DarasaError
 from appliance.maintenance.box import DAY_MS, Box
 from appliance.maintenance.commands import (
     free_some_pages,
@@ -109,8 +109,7 @@ async def check_keys(box: Box) -> str:
 async def check_backup(box: Box) -> str:
     """Read every page and every index of the newest backup; the live file is left in peace."""
     newest = newest_backup(box.settings.backups)
-    if newest is None:
-        raise NotFound("there is no backup to check yet")
+    assert newest is not None, "the schedule asks lacks_backup first"
     report = await asyncio.to_thread(check_copy, newest)
     if report.problems:
         raise DamageFound(f"{newest.name}: {'; '.join(report.problems)}")
@@ -133,6 +132,12 @@ async def take_sample(box: Box) -> str:
     vitals = await asyncio.to_thread(read_vitals, box.settings)
     await box.writer.write(add_sample, vitals, now_ms=box.clock(), clock_quality=box.quality())
     return f"{vitals.disk_free_bytes} bytes free on the card"
+
+
+def lacks_backup(box: Box) -> str | None:
+    """There is no backup yet."""
+    newest = newest_backup(box.settings.backups)
+    return "there is no backup to check yet" if newest is None else None
 
 
 def forget_old_backups(folder: Path, kept: int = BACKUPS_KEPT) -> int:

@@ -14,9 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from appliance.errors import DarasaError
-from appliance.maintenance.box import DAY_MS, Box, conditions
+from appliance.maintenance.box import DAY_MS, Box
 from appliance.maintenance.commands import State, record_run
-from appliance.maintenance.guards import held_back
 from appliance.maintenance.queries import first_try_ms, last_success_at_ms
 from appliance.maintenance.room_keeping import make_room
 from appliance.maintenance.schedule import NIGHT, Job
@@ -76,7 +75,7 @@ class Night:
         return not box.is_clock_sure and job.weekday is None and last_ms < started_ms
 
     async def _try(self, job: Job) -> None:
-        reason = held_back(job.guards_after(self._late_ms(job)), conditions(self._box))
+        reason = job.held_back(self._box, self._late_ms(job))
         if reason is None:
             self._held.pop(job.name, None)
             if await run_job(self._box, job) == "failed":

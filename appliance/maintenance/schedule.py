@@ -6,12 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from appliance.maintenance.box import DAY_MS, Box
+from appliance.maintenance.box import DAY_MS, Box, conditions
 from appliance.maintenance.guards import (
     QUIET,
     Guard,
     almost_full,
     class_at_work,
+    held_back,
     lesson_hours,
     little_space,
     worn_today,
@@ -22,6 +23,7 @@ from appliance.maintenance.jobs import (
     check_keys,
     check_quickly,
     compact_file,
+    lacks_backup,
     prune_logs,
     reclaim_space,
     refresh_statistics,
@@ -45,6 +47,7 @@ class Job(Struct, frozen=True):
     minute: int
     run: Callable[[Box], Awaitable[str]]
     guards: tuple[Guard, ...] = ()
+    skip_if: Callable[[Box], str | None] | None = None  # what only this job can ask
     also_at: tuple[int, ...] = ()  # further hours
     weekday: int | None = None  # once a week
     is_patient: bool = False
@@ -64,6 +67,11 @@ class Job(Struct, frozen=True):
         if self.is_patient or late_ms < PATIENCE_MS:
             return self.guards
         return tuple(guard for guard in self.guards if guard is not lesson_hours)
+
+    def held_back(self, box: Box, late_ms: int) -> str | None:
+        """Why it must not run now, or None."""
+        reason = held_back(self.guards_after(late_ms), conditions(box))
+        return self.skip_if(box) if reason is None and self.skip_if else reason
 
     def last_slot(self, local: datetime) -> datetime:
         """When it should last have run, as of `local`."""
@@ -85,7 +93,7 @@ NIGHT: Final = (
     Job("quick-check", 2, 40, check_quickly, QUIET),
     Job("backup", 3, 0, back_up_nightly, (*QUIET, little_space)),
     Job("key-check", 3, 20, check_keys, QUIET, weekday=SUNDAY),
-    Job("full-check", 3, 30, check_backup, QUIET, weekday=SUNDAY),
+    Job("full-check", 3, 30, check_backup, QUIET, skip_if=lacks_backup, weekday=SUNDAY),
     Job(
         "compact",
         3,

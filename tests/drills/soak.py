@@ -334,7 +334,7 @@ async def _look(term: Term) -> None:
         if run.state == "skipped":
             continue
         verdict.runs += 1
-        verdict.failed += run.state == "failed" and run.name != "full-check"
+        verdict.failed += run.state == "failed"
         if run.name not in LIGHT:
             has_waited = before[run.name] <= times.now_ms() - PATIENCE_MS
             verdict.in_lessons += is_class_at_work or (is_lesson and not has_waited)
