@@ -51,6 +51,7 @@ def run(words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
         settings = load_settings(told.config, os.environ)
+        listen(settings.clock_file, settings.clock_floor)  # what is named by time is named well
         status: int = told.command(settings, told)
     except DarasaError as error:
         print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
@@ -171,7 +172,6 @@ def _doctor(settings: Settings, told: argparse.Namespace) -> int:
     """Exit status 1 only where somebody must act now: a watchdog script may rely on it."""
     _require_database(settings)
     require_schema(settings.database)
-    listen(settings.clock_file, settings.clock_floor)
     diagnosis = diagnose(settings)
     if told.json:
         shown = {key: getattr(diagnosis, key) for key in ("status", "findings", "figures")}

@@ -7,7 +7,7 @@ from appliance.clock import SINCE_BOOT, TOLD
 from appliance.room import MIB
 from appliance.telemetry.exposition import requests
 from appliance.telemetry.findings import Signs, all_findings, machine_findings, worst
-from appliance.telemetry.meter import RequestMeter, Route
+from appliance.telemetry.meter import Route
 from appliance.telemetry.power import Power
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import (
@@ -125,7 +125,3 @@ def test_a_histogram_counts_upwards_to_all_answers():
         'darasa_requests_total{method="GET",route="/learn/tasks/{assessment_id}",status="200"} 4'
         in lines
     )
-
-
-def test_a_meter_knows_how_long_the_box_is_idle():
-    assert RequestMeter().idle_for_s() >= 0
