@@ -1,5 +1,7 @@
 """The keeper's pages: lights, clock and poster, on phone and desk, by day and by night."""
 
+from itertools import product
+
 import pytest
 
 from appliance.clock import kernel_is_synchronised, system_clock
@@ -11,11 +13,8 @@ from tests.cast import NOW_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.timeout(120)]
 
-PAGES = [
-    ("keeper", "box", "/box"),
-    ("keeper", "poster", "/box/poster"),
-    ("keeper", "clock", "/clock"),
-]
+PAGES = [("box", "/box"), ("poster", "/box/poster"), ("clock", "/clock")]
+LOOKS = list(product([("phone", PHONE), ("desk", DESK)], ["light", "dark"]))
 
 
 @pytest.fixture
@@ -32,19 +31,18 @@ def nights(database):
     writer.stop()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-def test_the_keepers_pages_fit_and_are_accessible(phone, nights, scheme, viewport):
+def test_the_keepers_pages_fit_and_are_accessible(phone, nights):
     wrong = []
-    context = phone("keeper", viewport=viewport, color_scheme=scheme, bypass_csp=True)
-    for _, name, path in PAGES:
-        page = context.new_page()
-        assert page.goto(path).status == 200, name
-        page.wait_for_load_state("networkidle")
-        keep_picture(page, f"{name}-{'phone' if viewport == PHONE else 'desk'}-{scheme}")
-        wrong += [f"{name}: spills {element}" for element in page.evaluate(SPILLS)]
-        wrong += [f"{name}: {violation}" for violation in violations(page)]
-        page.close()
+    for (device, viewport), scheme in LOOKS:
+        context = phone("keeper", viewport=viewport, color_scheme=scheme, bypass_csp=True)
+        for name, path in PAGES:
+            page = context.new_page()
+            assert page.goto(path).status == 200, name
+            page.wait_for_load_state("networkidle")
+            keep_picture(page, f"{name}-{device}-{scheme}")
+            wrong += [f"{name}: spills {element}" for element in page.evaluate(SPILLS)]
+            wrong += [f"{name}: {violation}" for violation in violations(page)]
+            page.close()
     assert wrong == []
 
 
