@@ -51,6 +51,8 @@ async def _keep_looking(clock: BoxClock, writer: Writer) -> None:
                 await asyncio.to_thread(clock.save_floor)
         except (DarasaError, OSError) as error:
             logger.warning("clock step put off cause=%s", error)
+        except Exception:  # a bug of ours must not leave the box in 1970 for good
+            logger.exception("clock step put off")
 
 
 async def take_step(clock: BoxClock, writer: Writer) -> bool:

@@ -114,6 +114,8 @@ async def _keep_looking(night: Night) -> None:
             await night.look()
         except (DarasaError, OSError) as error:
             logger.warning("housekeeping put off cause=%s", error)
+        except Exception:  # a damaged page, or a bug of ours: the lights must still be told
+            logger.exception("housekeeping put off")
 
 
 async def run_job(box: Box, job: Job) -> State:
@@ -125,6 +127,10 @@ async def run_job(box: Box, job: Job) -> State:
         effect = await job.run(box)
     except (DarasaError, OSError) as error:
         state, effect = "failed", str(error)
+    except Exception as error:
+        # A bug in one job, or a page it could not read, must not keep the others from theirs.
+        logger.exception("job name=%s", job.name)
+        state, effect = "failed", f"{type(error).__name__}: {error}"
     took_ms = (time.monotonic_ns() - began) // 1_000_000
     return await journal(box, job.name, state, effect, started_at_ms=started_at_ms, took_ms=took_ms)
 

@@ -164,14 +164,22 @@ async def test_a_box_that_is_only_on_in_lessons_does_its_work_in_a_long_break(bo
     assert runs(box, "compact") == 0, "what makes everybody wait is never done in lessons"
 
 
-async def test_a_failure_is_written_down_and_tried_again_in_an_hour(box, times):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("the stick was pulled out"), "the stick was pulled out"),
+        (ValueError("a bug of ours"), "ValueError: a bug of ours"),
+    ],
+)
+async def test_a_failure_is_written_down_and_tried_again_in_an_hour(box, times, error, words):
     async def fails(_box):
-        raise OSError("the stick was pulled out")
+        raise error
 
-    night = Night(box, (Job("backup", 3, 0, fails),))
+    night = Night(box, (Job("backup", 3, 0, fails), BY_NAME["quick-check"]))
     await look_for(night, times, int(AGAIN_S * 1_000))
     assert runs(box, "backup", "failed") == 1
-    assert last_run(box.readers.here, "backup").effect == "the stick was pulled out"
+    assert last_run(box.readers.here, "backup").effect == words
+    assert runs(box, "quick-check") == 1, "nobody else is kept from work"
     await look_for(night, times, int(AGAIN_S * 1_000))
     assert runs(box, "backup", "failed") == 2
 
