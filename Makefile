@@ -76,6 +76,12 @@ drill-link: setup  ## KBPS=64 LOSS=30 CUT=20: a slow link that breaks and is cut
 drill-sneakernet: setup  ## N=12 weeks of sticks, lost, late, repeated and damaged
 	$(BIN)/python -m tests.drills.sneakernet $(or $(N),12)
 
+drill-clock: setup  ## throw the clock about while a task is due, N=40 pupils
+	$(BIN)/python -m tests.drills.clock $(or $(N),40)
+
+soak: setup  ## DAYS=200 school days in minutes, nights and housekeeping included
+	$(BIN)/python -m tests.drills.soak $(or $(DAYS),200)
+
 simulate: setup  ## SEEDS=2000 seeded worlds through the sync core
 	$(BIN)/python -m tests.simulation $(SEEDS)
 
@@ -133,4 +139,4 @@ clean:  ## remove what was built; `make setup` brings it back
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
-  drill-skew drill-link drill-sneakernet simulate simulate-mutants model coverage bench bench-sync migration golden lock clean
+  drill-skew drill-link drill-sneakernet drill-clock soak simulate simulate-mutants model coverage bench bench-sync migration golden lock clean

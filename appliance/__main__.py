@@ -9,9 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from appliance.accounts.queries import identity, is_claimed, school
 from appliance.attachments.keeping import clear_incoming
-from appliance.clock import system_clock
+from appliance.clock import listen, system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.database.integrity import full_check, quick_check
@@ -27,6 +29,9 @@ from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.erasures.listing import forget_listed
 from appliance.errors import DarasaError, NotFound
+from appliance.health.bundle import write_bundle
+from appliance.health.doctor import diagnose
+from appliance.health.doctor import lines as doctor_lines
 from appliance.repair import back_up_with_keys, open_keys, restore_school
 from appliance.server import serve
 from appliance.settings import Settings, load_settings
@@ -44,9 +49,9 @@ def run(words: Sequence[str]) -> int:
     """Run the command in `words` and return the exit status."""
     told = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # the night journals itself
     try:
         settings = load_settings(told.config, os.environ)
+        listen(settings.clock_file, settings.clock_floor)  # what is named by time is named well
         status: int = told.command(settings, told)
     except DarasaError as error:
         print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
@@ -163,6 +168,22 @@ def _status(settings: Settings, _told: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(settings: Settings, told: argparse.Namespace) -> int:
+    """Exit status 1 only where somebody must act now: a watchdog script may rely on it."""
+    _require_database(settings)
+    require_schema(settings.database)
+    diagnosis = diagnose(settings)
+    if told.json:
+        shown = {key: getattr(diagnosis, key) for key in ("status", "findings", "figures")}
+        print(msgspec.json.encode(shown).decode())
+    else:
+        print("\n".join(doctor_lines(diagnosis)))
+    if told.bundle is not None:
+        size_bytes = write_bundle(settings, diagnosis, told.bundle, told.log)
+        print(f"{told.bundle}: {size_bytes} bytes, no names in it", file=sys.stderr)
+    return FAILED if diagnosis.status == "now" else 0
+
+
 def _require_database(settings: Settings) -> None:
     if not settings.database.exists():
         raise NotFound(f"{settings.database} is not there; {NO_DATABASE}")
@@ -194,6 +215,10 @@ def _parser() -> argparse.ArgumentParser:
     imported.add_argument("folder", type=Path, help="the folder, or a zip file of it")
     imported.add_argument("--dry-run", action="store_true", help="say what would happen")
     command("status", _status, "say whose box this is and how much waits to be sent")
+    doctor = command("doctor", _doctor, "say how the box is and what to do; 1: act now")
+    doctor.add_argument("--json", action="store_true", help="the same as JSON")
+    doctor.add_argument("--bundle", type=Path, help="also write a file for support, without names")
+    doctor.add_argument("--log", type=Path, action="append", default=[], help="a log to add to it")
     return parser
 
 

@@ -32,7 +32,7 @@ from appliance.attachments import routes as attachments_routes
 from appliance.classes import pages as classes_pages
 from appliance.classes import people_pages, roster_pages, roster_routes, sign_in_pages
 from appliance.classes import routes as classes_routes
-from appliance.clock import Clock, system_clock
+from appliance.clock import Clock, box_clock, system_clock
 from appliance.courses import pages as courses_pages
 from appliance.courses import routes as courses_routes
 from appliance.database.lock import shared_lock
@@ -49,10 +49,14 @@ from appliance.enrolments import routes as enrolments_routes
 from appliance.errors import SignInNeeded
 from appliance.grading import pages as grading_pages
 from appliance.grading import routes as grading_routes
+from appliance.health import pages as health_pages
+from appliance.health import routes as health_routes
+from appliance.health.timekeeping import keeping_time
 from appliance.home import pages as home_pages
 from appliance.home import routes as home_routes
-from appliance.maintenance.jobs import Box
+from appliance.maintenance.box import Box
 from appliance.maintenance.runner import maintenance
+from appliance.maintenance.stops import note_start, note_stop
 from appliance.orders import pages as orders_pages
 from appliance.orders import routes as orders_routes
 from appliance.orders.watch import Desk, answering
@@ -62,7 +66,6 @@ from appliance.progress import routes as progress_routes
 from appliance.settings import Settings
 from appliance.submissions import pages as submissions_pages
 from appliance.submissions import routes as submissions_routes
-from appliance.telemetry import pages as telemetry_pages
 from appliance.telemetry import routes as telemetry_routes
 from appliance.telemetry.meter import RequestMeter
 from appliance.telemetry.routes import Telemetry
@@ -104,19 +107,24 @@ ROUTES: Final = (
     *grading_routes.ROUTES,
     *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,
-    *telemetry_pages.PAGES,
     *orders_routes.ROUTES,
     *orders_pages.ROUTES,
     *district_routes.ROUTES,
     *district_pages.ROUTES,
     *version_pages.ROUTES,
+    *health_routes.ROUTES,
+    *health_pages.ROUTES,
     *home_routes.ROUTES,
     *home_pages.ROUTES,
 )
 
 
 def create_app(
-    settings: Settings, *, clock: Clock = system_clock, announcer: Announcer | None = None
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    announcer: Announcer | None = None,
+    port: int | None = None,
 ) -> Litestar:
     """Put the features together. The database is opened when the app starts."""
     meter = RequestMeter()
@@ -124,7 +132,15 @@ def create_app(
     app = Litestar(
         route_handlers=ROUTES,
         lifespan=[_running],
-        state=State({"settings": settings, "clock": clock, "meter": meter, "announcer": announcer}),
+        state=State(
+            {
+                "settings": settings,
+                "clock": clock,
+                "meter": meter,
+                "announcer": announcer,
+                "port": port,
+            }
+        ),
         dependencies=DEPENDENCIES,
         guards=[enforce_policy, require_same_person],
         middleware=middleware,
@@ -155,8 +171,11 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         hasher = stack.enter_context(closing(PasswordHasher()))
         state.writer, state.readers, state.hasher = writer, readers, hasher
         _open_the_door(state)
-        box = Box(settings=settings, writer=writer, readers=readers, clock=state.clock)
-        await stack.enter_async_context(maintenance(box, state.meter.idle_for_s))
+        await stack.enter_async_context(keeping_time(box_clock(), writer))
+        was_clean = note_start(settings.running, port=state.port)
+        stack.callback(note_stop, settings.running)
+        box = Box(settings, writer, readers, state.clock, state.meter.idle_for_s)
+        await stack.enter_async_context(maintenance(box, was_clean=was_clean))
         await stack.enter_async_context(answering(Desk(writer, readers, state.clock)))
         await stack.enter_async_context(_announcing(state.announcer))
         yield

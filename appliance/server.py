@@ -36,12 +36,12 @@ STARTED_POLL_S: Final = 0.02
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises DarasaError when the box must not start."""
     listener = listening_socket(settings)
-    listen(settings.clock_file)
+    listen(settings.clock_file, settings.clock_floor, waits=True)
     port: int = listener.getsockname()[1]
     announcer = Announcer(
         host_name=settings.host_name, port=port, app_version=APP_VERSION, addresses=lan_addresses
     )
-    app = create_app(settings, announcer=announcer)
+    app = create_app(settings, announcer=announcer, port=port)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped serving. By default that
         # would end the process before the writer has finished its queue.

@@ -67,11 +67,58 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " hand-ins and marks are sent. Empty: always.",
         ),
     ] = ""
+    lesson_hours: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^\d{1,2}(:[0-5]\d)?-\d{1,2}(:[0-5]\d)?(,\d{1,2}(:[0-5]\d)?-\d{1,2}(:[0-5]\d)?)*$",
+            description="Local hours in which lessons may be given, as `7:30-12,13-16`;"
+            " housekeeping keeps out of them and of the 20 minutes around. Empty: it only waits"
+            " until nobody has asked for anything in 5 minutes.",
+        ),
+    ] = "7-17"
+    reserve_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 34,
+            description="Kept free on the card for hand-ins, given up when it is full; never more"
+            " than a hundredth of the card.",
+        ),
+    ] = 64 << 20
+    card_day_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            le=1 << 40,
+            description="Bytes that may be written to the card in a day before the box page says"
+            " so and housekeeping that writes waits.",
+        ),
+    ] = 2_000_000_000
 
     @property
     def clock_file(self) -> Path:
-        """What the hub last said the time is; counts until the next boot."""
+        """What the hub or a phone last said the time is; counts until the next boot."""
         return self.data_dir / "clock"
+
+    @property
+    def clock_floor(self) -> Path:
+        """The last time this card is known to have had; no boot begins before it."""
+        return self.data_dir / "clock-floor"
+
+    @property
+    def reserve(self) -> Path:
+        """Room on the card that is given up when there is no other."""
+        return self.data_dir / "reserve"
+
+    @property
+    def card_wear(self) -> Path:
+        """What was written to this card, day by day; it does not move to another one."""
+        return self.data_dir / "card-wear"
+
+    @property
+    def running(self) -> Path:
+        """Says that a box runs, and how to find it; gone after a clean stop."""
+        return self.data_dir / "running"
 
     @property
     def database(self) -> Path:

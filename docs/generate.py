@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 import sys
+from calendar import day_name
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -213,15 +214,14 @@ def jobs() -> str:
 
 def times(job: Job) -> str:
     """Say when a job runs."""
-    return ", ".join(f"{hour:02}:{job.minute:02}" for hour in job.hours)
+    day = "" if job.weekday is None else f"{day_name[job.weekday]} "
+    return day + ", ".join(f"{hour:02}:{job.minute:02}" for hour in job.hours)
 
 
 def held_back(job: Job) -> str:
     """Say what makes a job wait for the next night."""
-    reasons = ["a class is at work"] if job.waits_for_idle else []
-    if job.skip_if is not None:
-        reasons.append(f"the box {job.skip_if.__name__.replace('_', ' ')}")
-    return "; ".join(reasons)
+    asked = [*job.guards, *([job.skip_if] if job.skip_if is not None else [])]
+    return " ".join(map(first_line, asked))
 
 
 def metrics() -> str:

@@ -20,6 +20,7 @@ SQL_POSITION = {"row": 1, "rows": 1} | dict.fromkeys(
 # Modules whose text is not a constant of their own, and where it comes from.
 OTHER_TEXT = {
     "appliance.database.": "migrations, pragmas with a number in them, savepoints; callers' text",
+    "appliance.health.queries": "one count a table, named by the schema",
     "sync.agent.conversation": "its link is to the hub's HTTP, not to a database",
     "sync.agent.landing": "names from the registry and from the schema's foreign keys",
     "sync.hub.backup.verifying": "one count a table, made from the registry when imported",

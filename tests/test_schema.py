@@ -40,6 +40,8 @@ WHOLE_TABLE = {
         "sync_dirty sync_conflict",
         "what waits, counted for one keeper; met images, normally none",
     ),
+    "appliance.access.commands.SHIFT_SESSIONS": ("session", "once a step of the clock; a day's"),
+    "appliance.health.queries.NAMES": ("person", "once a support file, on the console"),
     "appliance.telemetry.queries.UNSENT": ("sync_dirty", "what waits, 40 bytes a row; counted"),
     "appliance.erasures.commands.FIND": ("progress_fact", "once an erasure; its key has no index"),
     "appliance.erasures.commands.REMOVE_IMAGES": ("sync_conflict", "once an erasure"),

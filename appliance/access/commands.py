@@ -32,6 +32,22 @@ DELETE FROM session
  WHERE expires_at_ms <= ?1
 """
 
+# Of this boot only: how long the box was off before it nobody knows.
+SHIFT_SESSIONS: Final[LiteralString] = """
+UPDATE session
+   SET created_at_ms = created_at_ms + ?2,
+       expires_at_ms = expires_at_ms + ?2
+ WHERE created_at_ms >= ?1
+"""
+
+# Opened under a clock that ran ahead.
+CAP_SESSIONS: Final[LiteralString] = """
+UPDATE session
+   SET created_at_ms = min(created_at_ms, ?1),
+       expires_at_ms = ?2
+ WHERE expires_at_ms > ?2
+"""
+
 COUNT_FAILURE: Final[LiteralString] = """
 UPDATE credential
    SET failed = failed + 1
@@ -79,6 +95,16 @@ def open_session(tx: Transaction, person_id: UUID, token_hash: bytes, *, now_ms:
 def close_session(tx: Transaction, token_hash: bytes) -> None:
     """End one session; ending it twice changes nothing."""
     tx.run(CLOSE_SESSION, (token_hash,))
+
+
+def shift_sessions(tx: Transaction, *, since_ms: int, by_ms: int) -> None:
+    """Take along whoever signed in after `since_ms` when the clock steps forward."""
+    tx.run(SHIFT_SESSIONS, (since_ms, by_ms))
+
+
+def cap_sessions(tx: Transaction, *, now_ms: int) -> None:
+    """Let no session outlast one that is opened now."""
+    tx.run(CAP_SESSIONS, (now_ms, now_ms + SESSION_MS))
 
 
 def prune_sessions(tx: Transaction, *, now_ms: int) -> int:

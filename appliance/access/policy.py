@@ -148,7 +148,14 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     # telemetry
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,
+    # health
     "GET /box": KEEPER,
+    "GET /box/poster": STAFF,
+    "GET /api/v1/box/health": KEEPER,
+    "GET /clock": STAFF,
+    "POST /clock": STAFF,
+    "GET /api/v1/clock": STAFF,
+    "PUT /api/v1/clock": STAFF,
     # orders
     "GET /api/v1/announcements": SIGNED_IN,
     "GET /api/v1/box/orders": KEEPER,

@@ -17,6 +17,7 @@ from appliance.attachments.faults import FileEmpty, FileTooLarge
 from appliance.attachments.rules import FILE_BYTES_MAX
 from appliance.durable import sync_path
 from appliance.errors import StorageFull
+from appliance.room import require_room_for_files
 
 INCOMING: Final = "incoming"
 
@@ -31,7 +32,8 @@ class Incoming:
         self.size_bytes = 0
 
     def __enter__(self) -> Self:
-        """Begin with an empty file."""
+        """Begin with an empty file. Raises NoRoomForFiles while the card is for words alone."""
+        require_room_for_files(self._folder.parent)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self
 

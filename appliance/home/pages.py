@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.response import Template
 
 from appliance.access.models import Actor
-from appliance.clock import Clock, clock_quality
+from appliance.clock import TOLD, Clock, clock_quality
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.enrolments.arrivals import let_person_in
@@ -26,7 +26,12 @@ async def learner_page(
     """Show a pupil what to do next."""
     await let_person_in(readers, writer, clock, actor.person_id)
     home = await readers.read(learner_home, actor.person_id)
-    context = {"home": home, "announced": announced(readers, clock), "now_ms": clock()}
+    context = {
+        "home": home,
+        "announced": announced(readers, clock),
+        "now_ms": clock(),
+        "is_clock_sure": clock_quality() >= TOLD,
+    }
     return Template("home/templates/learn.html", context=context)
 
 
@@ -43,6 +48,7 @@ async def teacher_page(
         "announced": announced(readers, clock),
         "pins_needed": await readers.read(pins_needed, actor.person_id),
         "now_ms": clock(),
+        "is_clock_sure": clock_quality() >= TOLD,
     }
     return Template("home/templates/teach.html", context=context)
 

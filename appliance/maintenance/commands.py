@@ -18,10 +18,22 @@ DELETE FROM job_run
  WHERE started_at_ms < ?1
 """
 
+# Where no clock is sure, by count: one that ran ahead would forget everything at once.
+PRUNE_OLDEST_RUNS: Final[LiteralString] = """
+DELETE FROM job_run
+ WHERE id <= (SELECT id
+                FROM job_run
+               ORDER BY id DESC
+               LIMIT 1 OFFSET ?1)
+"""
+
 FREE_PAGES: Final[LiteralString] = "PRAGMA freelist_count"
 # PRAGMA takes no parameter; 256 pages of 4 KiB = 1 MiB a step, a few ms on eMMC.
 FREE_SOME_PAGES: Final[LiteralString] = "PRAGMA incremental_vacuum(256)"
-OPTIMIZE: Final[LiteralString] = "PRAGMA optimize"
+# 0x10002: every table is looked at, also those this connection has not read; 400 rows of an
+# index tell enough, and bound the work to some 10 ms a table.
+LIMIT_ANALYSIS: Final[LiteralString] = "PRAGMA analysis_limit = 400"
+OPTIMIZE: Final[LiteralString] = "PRAGMA optimize = 0x10002"
 
 
 def record_run(
@@ -42,6 +54,11 @@ def prune_runs(tx: Transaction, *, before_ms: int) -> int:
     return tx.run(PRUNE_RUNS, (before_ms,))
 
 
+def prune_oldest_runs(tx: Transaction, *, kept: int) -> int:
+    """Forget all but the newest runs; return how many went."""
+    return tx.run(PRUNE_OLDEST_RUNS, (kept,))
+
+
 def free_some_pages(tx: Transaction) -> int:
     """Give at most 256 unused pages back to the file system; return how many went."""
     before = tx.value(FREE_PAGES)
@@ -54,4 +71,5 @@ def free_some_pages(tx: Transaction) -> int:
 
 def optimize(tx: Transaction) -> None:
     """Let SQLite refresh the statistics it thinks stale."""
+    tx.run(LIMIT_ANALYSIS)
     tx.run(OPTIMIZE)

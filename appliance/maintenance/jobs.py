@@ -4,32 +4,38 @@ Every job returns one sentence about its effect; the runner writes it down.
 """
 
 import asyncio
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from appliance.access.commands import prune_sessions
 from appliance.accounts.queries import is_claimed
-from appliance.clock import Clock, clock_quality
 from appliance.database.backup import back_up
-from appliance.database.integrity import quick_check
-from appliance.database.readers import Readers
-from appliance.database.writer import Writer
+from appliance.database.compact import compact
+from appliance.database.copies import check_copy
+from appliance.database.integrity import foreign_key_check, quick_check
 from appliance.errors import DarasaError
-from appliance.maintenance.commands import free_some_pages, optimize, prune_runs
-from appliance.settings import Settings
+from appliance.maintenance.box import DAY_MS, Box
+from appliance.maintenance.commands import (
+    free_some_pages,
+    optimize,
+    prune_oldest_runs,
+    prune_runs,
+)
+from appliance.maintenance.guards import IDLE_S
+from appliance.maintenance.queries import pages
 from appliance.telemetry.commands import add_sample
-from appliance.telemetry.vitals import DISK_FREE_BYTES_MIN, read_vitals
+from appliance.telemetry.vitals import read_vitals
 
-DAY_MS: Final = 86_400_000
-KEEP_RUNS_MS: Final = 30 * DAY_MS  # retention R3: a month of journal tells any story
+# By class of row (docs/runbook.md). R0 and R1 are never pruned here: they are the school's own.
+# R2, readings for the district, the agent lets go of once they have arrived.
+KEPT_R3_MS: Final = 30 * DAY_MS  # operational: a month of journal tells any story
+KEPT_R3_RUNS: Final = 3_000  # of it, where no clock is sure: 20 a day in 5 months
+KEPT_R4_MS: Final = 0  # ephemeral: a session that is over is over
 STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
+FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
 BACKUPS_KEPT: Final = 7
-ROOM_FACTOR: Final = 2.2  # the copy, its journal, and space to hand in meanwhile
 
 
 class DamageFound(DarasaError):
@@ -40,46 +46,74 @@ class DamageFound(DarasaError):
     hint = "Stop the box and follow the runbook, section The database is damaged."
 
 
-class Box(Struct, frozen=True):
-    """What a job may touch."""
-
-    settings: Settings
-    writer: Writer
-    readers: Readers
-    clock: Clock
-
-
 async def prune_logs(box: Box) -> str:
     """Forget ended sessions and the journal of more than a month ago."""
     now_ms = box.clock()
-    sessions = await box.writer.write(prune_sessions, now_ms=now_ms)
-    runs = await box.writer.write(prune_runs, before_ms=now_ms - KEEP_RUNS_MS)
+    if not box.is_clock_sure:
+        runs = await box.writer.write(prune_oldest_runs, kept=KEPT_R3_RUNS)
+        return f"{runs} runs forgotten, by count: the clock is not sure"
+    sessions = await box.writer.write(prune_sessions, now_ms=now_ms - KEPT_R4_MS)
+    runs = await box.writer.write(prune_runs, before_ms=now_ms - KEPT_R3_MS)
     return f"{sessions} sessions and {runs} runs forgotten"
 
 
 async def reclaim_space(box: Box) -> str:
-    """Shrink the database file, yielding to pupils' writes between steps.
-
-    Not VACUUM: that copies the whole file, needs its size again in free space, and
-    holds the write lock throughout. Boarding schools study at two a.m.
-    """
-    pages = 0
+    """Give unused pages back, yielding to pupils' writes between steps."""
+    given, words = 0, ""
     for _ in range(STEPS_MAX):
+        if box.idle_for_s() < IDLE_S:
+            words = "; the rest next time: a class came"
+            break
         freed = await box.writer.write(free_some_pages)
         if freed == 0:
             break
-        pages += freed
+        given += freed
         await asyncio.sleep(PAUSE_S)
+    return f"{given} pages given back{words}"
+
+
+async def compact_file(box: Box) -> str:
+    """Write the file anew when more than a quarter of it is unused; everybody waits meanwhile."""
+    found = await box.readers.read(pages)
+    percent = found.free * 100 // max(1, found.pages)
+    if percent <= FREE_PERCENT_MAX:
+        return f"{percent} % unused: nothing to gain"
+    smaller_bytes = await asyncio.to_thread(compact, box.settings.database)
+    return f"{percent} % was unused; {smaller_bytes} bytes smaller"
+
+
+async def refresh_statistics(box: Box) -> str:
+    """Let SQLite look again at how its tables are filled."""
     await box.writer.write(optimize)
-    return f"{pages} pages given back"
+    return "statistics are fresh"
 
 
 async def check_quickly(box: Box) -> str:
-    """Read the whole file once; raise when it is damaged."""
+    """Read the whole file once; fail when it is damaged."""
     report = await box.readers.read(quick_check)
-    if not report.is_ok:
-        raise DamageFound("; ".join(report.problems) or f"{report.dangling} dangling keys")
+    if report.problems:
+        raise DamageFound("; ".join(report.problems))
     return f"ok in {report.took_ms} ms"
+
+
+async def check_keys(box: Box) -> str:
+    """Look for rows that point nowhere; report them, delete nothing."""
+    found = await box.readers.read(foreign_key_check)
+    if not found:
+        return "every row points at one that is there"
+    return "left as they are: " + ", ".join(
+        f"{each.dangling} of {each.child} point at no {each.parent}" for each in found
+    )
+
+
+async def check_backup(box: Box) -> str:
+    """Read every page and every index of the newest backup; the live file is left in peace."""
+    newest = newest_backup(box.settings.backups)
+    assert newest is not None, "the schedule asks lacks_backup first"
+    report = await asyncio.to_thread(check_copy, newest)
+    if report.problems:
+        raise DamageFound(f"{newest.name}: {'; '.join(report.problems)}")
+    return f"{newest.name} ok in {report.took_ms} ms"
 
 
 async def back_up_nightly(box: Box) -> str:
@@ -96,26 +130,24 @@ async def take_sample(box: Box) -> str:
     if not await box.readers.read(is_claimed):
         return "not claimed yet: nothing is kept"
     vitals = await asyncio.to_thread(read_vitals, box.settings)
-    await box.writer.write(add_sample, vitals, now_ms=box.clock(), clock_quality=clock_quality())
+    await box.writer.write(add_sample, vitals, now_ms=box.clock(), clock_quality=box.quality())
     return f"{vitals.disk_free_bytes} bytes free on the card"
 
 
-def is_almost_full(box: Box) -> str | None:
-    """Say that the card is almost full, or None: readings are the first thing to do without."""
-    free = shutil.disk_usage(box.settings.data_dir).free
-    return f"{free} bytes free" if free < DISK_FREE_BYTES_MIN else None
+def lacks_backup(box: Box) -> str | None:
+    """There is no backup yet."""
+    newest = newest_backup(box.settings.backups)
+    return "there is no backup to check yet" if newest is None else None
 
 
-def forget_old_backups(folder: Path) -> int:
+def forget_old_backups(folder: Path, kept: int = BACKUPS_KEPT) -> int:
     """Keep the newest nightly copies by name; return how many were removed."""
-    old = sorted(folder.glob("nightly-*.db"))[:-BACKUPS_KEPT]
+    old = sorted(folder.glob("nightly-*.db"))[:-kept]
     for path in old:
         path.unlink()
     return len(old)
 
 
-def lacks_room(box: Box) -> str | None:
-    """Say why a copy would not fit, or None."""
-    needed = int(box.settings.database.stat().st_size * ROOM_FACTOR)
-    free = shutil.disk_usage(box.settings.data_dir).free
-    return f"{free} bytes free, {needed} needed" if free < needed else None
+def newest_backup(folder: Path) -> Path | None:
+    """The newest nightly copy, by name."""
+    return max(folder.glob("nightly-*.db"), default=None)

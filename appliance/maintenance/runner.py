@@ -1,117 +1,152 @@
-"""Runs the nightly work, also after nights the box spent switched off.
+"""Keeps house while the app lives, also after nights the box spent switched off.
 
-APScheduler keeps the time; whether a job did its work is our own record, because
-"executed successfully" says nothing about the effect. A school that pulls the plug
-every afternoon would never see two a.m.: what is overdue runs some minutes after start.
+The wall clock says which work is due and the monotonic one when to look: a board's clock is
+set by years at a time, and a timer that waits for a date would wait for ever
+(docs/decisions/0020). Whether a job did its work is our own record, because "executed" says
+nothing about the effect. Work is done one piece at a time, and never in a lesson.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-
-from appliance.clock import system_clock
 from appliance.errors import DarasaError
+from appliance.maintenance.box import DAY_MS, Box
 from appliance.maintenance.commands import State, record_run
-from appliance.maintenance.jobs import DAY_MS, Box
-from appliance.maintenance.queries import last_success_at_ms
+from appliance.maintenance.queries import first_try_ms, last_success_at_ms
+from appliance.maintenance.room_keeping import make_room
 from appliance.maintenance.schedule import NIGHT, Job
+from appliance.maintenance.wear_keeping import count_wear
 
 logger = logging.getLogger(__name__)
 
-CATCH_UP_AFTER_S: Final = 300  # the class signs in first
-CATCH_UP_APART_S: Final = 120
-GRACE_S: Final = 3_600  # a busy second at 02:10 is no reason to lose the night
-IDLE_S: Final = 300.0  # nobody asked for anything in this long: no lesson is running
+LOOK_S: Final = 10.0  # a full card is noticed in this time
+SETTLE_S: Final = 300.0  # after a start: the class signs in first
+AGAIN_S: Final = 3_600.0  # after a failure
+WEAR_S: Final = 600.0  # between two looks at what was written to the card
+UNCLEAN: Final = "quick-check"  # what is due at once after an unclean stop
 
-IdleFor = Callable[[], float]
+
+class Night:
+    """The work of one box, and what this process remembers about it."""
+
+    def __init__(self, box: Box, jobs: tuple[Job, ...] = NIGHT, *, was_clean: bool = True) -> None:
+        self._box: Final = box
+        self._jobs: Final = jobs
+        self._started_s: Final = box.monotonic_s()
+        self._failed_s: Final[dict[str, float]] = {}
+        self._held: Final[dict[str, str]] = {}  # the reason that is in the journal already
+        self._wear_s = self._started_s
+        self._is_unclean = not was_clean
+
+    async def look(self) -> None:
+        """Do what is due and may be done; a few milliseconds when nothing is."""
+        box = self._box
+        now_s = box.monotonic_s()
+        if (words := await make_room(box)) is not None:
+            await journal(box, "room", "ok", words)
+        if now_s - self._wear_s >= WEAR_S:
+            self._wear_s = now_s
+            await asyncio.to_thread(count_wear, box)
+        if self._is_unclean:
+            self._is_unclean = False
+            await run_job(box, next(job for job in self._jobs if job.name == UNCLEAN))
+        for job in self.due() if now_s - self._started_s >= SETTLE_S else []:
+            await self._try(job)
+
+    def due(self) -> list[Job]:
+        """What should have run by now and has not."""
+        return [job for job in self._jobs if self._is_due(job)]
+
+    def _is_due(self, job: Job) -> bool:
+        box = self._box
+        failed_s = self._failed_s.get(job.name)
+        if failed_s is not None and box.monotonic_s() - failed_s < AGAIN_S:
+            return False
+        now_ms = box.clock()
+        last_ms = last_success_at_ms(box.readers.here, job.name, now_ms=now_ms)
+        if last_ms is None or last_ms < job.last_slot(box.local()).timestamp() * 1_000:
+            return True
+        # A board that never knows the time counts only the hours it runs: its day is a start.
+        started_ms = now_ms - (box.monotonic_s() - self._started_s) * 1_000
+        return not box.is_clock_sure and job.weekday is None and last_ms < started_ms
+
+    async def _try(self, job: Job) -> None:
+        reason = job.held_back(self._box, self._late_ms(job))
+        if reason is None:
+            self._held.pop(job.name, None)
+            if await run_job(self._box, job) == "failed":
+                self._failed_s[job.name] = self._box.monotonic_s()
+        elif self._held.get(job.name) is None:  # once until it runs, or the journal is all excuses
+            self._held[job.name] = reason
+            await journal(self._box, job.name, "skipped", reason)
+
+    def _late_ms(self, job: Job) -> int:
+        """How long it has come to nothing: since it last worked, or was first tried."""
+        db, now_ms = self._box.readers.here, self._box.clock()
+        last_ms = last_success_at_ms(db, job.name, now_ms=now_ms)
+        if last_ms is not None:
+            return now_ms - last_ms - job.period_ms + DAY_MS
+        return now_ms - (first_try_ms(db, job.name, now_ms=now_ms) or now_ms)
 
 
 @asynccontextmanager
-async def maintenance(box: Box, idle_for_s: IdleFor) -> AsyncIterator[AsyncIOScheduler]:
-    """Run the night while the app lives."""
-    scheduler = AsyncIOScheduler(
-        job_defaults={
-            "coalesce": True,
-            "max_instances": 1,
-            "misfire_grace_time": GRACE_S,
-        }
-    )
-    for job in NIGHT:
-        scheduler.add_job(
-            run_job,
-            "cron",
-            (box, job, idle_for_s),
-            id=job.name,
-            hour=",".join(map(str, job.hours)),
-            minute=job.minute,
-        )
-    now = datetime.fromtimestamp(system_clock() / 1_000, UTC)  # the scheduler's own clock
-    for place, job in enumerate(overdue(box)):
-        at = now + timedelta(seconds=CATCH_UP_AFTER_S + place * CATCH_UP_APART_S)
-        scheduler.add_job(
-            run_job,
-            "date",
-            (box, job, idle_for_s),
-            id=f"catch-up-{job.name}",
-            run_date=at,
-        )
-    scheduler.start()
+async def maintenance(box: Box, *, was_clean: bool) -> AsyncIterator[Night]:
+    """Keep house while the app lives. Whatever goes wrong, there is a next look."""
+    night = Night(box, was_clean=was_clean)
+    task = asyncio.create_task(_keep_looking(night))
     try:
-        yield scheduler
+        yield night
     finally:
-        scheduler.shutdown(wait=False)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        count_wear(box)
 
 
-def overdue(box: Box) -> list[Job]:
-    """The jobs whose last success is more than a day ago, or in the future.
-
-    A last success in the future was written under a wrong clock: it proves nothing.
-    """
-    now_ms = box.clock()
-
-    def is_overdue(job: Job) -> bool:
-        at_ms = last_success_at_ms(box.readers.here, job.name)
-        return at_ms is None or not now_ms - DAY_MS <= at_ms <= now_ms
-
-    return [job for job in NIGHT if is_overdue(job)]
+async def _keep_looking(night: Night) -> None:
+    while True:
+        await asyncio.sleep(LOOK_S)
+        try:
+            await night.look()
+        except (DarasaError, OSError) as error:
+            logger.warning("housekeeping put off cause=%s", error)
+        except Exception:  # a damaged page, or a bug of ours: the lights must still be told
+            logger.exception("housekeeping put off")
 
 
-async def run_job(box: Box, job: Job, idle_for_s: IdleFor) -> State:
-    """Run one job if nothing holds it back, and write down its effect."""
-    started_at_ms = box.clock()
+async def run_job(box: Box, job: Job) -> State:
+    """Run one job and write down its effect."""
     began = time.monotonic_ns()
-    state, effect = await _outcome(box, job, idle_for_s)
-    took_ms = (time.monotonic_ns() - began) // 1_000_000
-    await box.writer.write(
-        record_run,
-        job.name,
-        state,
-        effect,
-        started_at_ms=started_at_ms,
-        took_ms=took_ms,
-    )
-    logger.log(
-        logging.ERROR if state == "failed" else logging.INFO,
-        "job name=%s state=%s effect=%s",
-        job.name,
-        state,
-        effect,
-    )
-    return state
-
-
-async def _outcome(box: Box, job: Job, idle_for_s: IdleFor) -> tuple[State, str]:
-    if job.waits_for_idle and idle_for_s() < IDLE_S:
-        return "skipped", "a class is at work"
-    reason = job.skip_if(box) if job.skip_if else None
-    if reason is not None:
-        return "skipped", reason
+    started_at_ms = box.clock()
+    state: State = "ok"
     try:
-        return "ok", await job.run(box)
+        effect = await job.run(box)
     except (DarasaError, OSError) as error:
-        return "failed", str(error)
+        state, effect = "failed", str(error)
+    except Exception as error:
+        # A bug in one job, or a page it could not read, must not keep the others from theirs.
+        logger.exception("job name=%s", job.name)
+        state, effect = "failed", f"{type(error).__name__}: {error}"
+    took_ms = (time.monotonic_ns() - began) // 1_000_000
+    return await journal(box, job.name, state, effect, started_at_ms=started_at_ms, took_ms=took_ms)
+
+
+async def journal(
+    box: Box,
+    name: str,
+    state: State,
+    effect: str,
+    *,
+    started_at_ms: int | None = None,
+    took_ms: int = 0,
+) -> State:
+    """Write down what became of a job."""
+    at_ms = box.clock() if started_at_ms is None else started_at_ms
+    await box.writer.write(record_run, name, state, effect, started_at_ms=at_ms, took_ms=took_ms)
+    level = logging.ERROR if state == "failed" else logging.INFO
+    logger.log(level, "job name=%s state=%s effect=%s", name, state, effect)
+    return state

@@ -13,6 +13,10 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec import Struct, field
 
+# Asked by machines, or by a page that was left open: no class is at work for that.
+BY_MACHINES: Final = frozenset({"/health", "/metrics"})
+NOT_MODIFIED: Final = 304
+
 # Seconds. The budgets (10, 50, 500 ms) are edges, so a histogram can answer them.
 BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -41,13 +45,14 @@ class RequestMeter(ASGIMiddleware):
         self.last_request_at_s = time.monotonic()
 
     def idle_for_s(self) -> float:
-        """Seconds since the last request; the nightly work waits for a quiet box."""
+        """Seconds since anybody sent or was shown something; housekeeping waits for silence."""
         return time.monotonic() - self.last_request_at_s
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on and note its answer."""
         began = time.perf_counter()
-        self.last_request_at_s = time.monotonic()
+        if scope["method"] not in {"GET", "HEAD"}:  # type: ignore[typeddict-item]  # http only
+            self.last_request_at_s = time.monotonic()  # a long upload is work from its beginning
 
         async def noting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,6 +63,8 @@ class RequestMeter(ASGIMiddleware):
 
     def _note(self, scope: Any, status: int, seconds: float) -> None:
         key = (scope["method"], scope["path_template"])
+        if status != NOT_MODIFIED and scope["path_template"] not in BY_MACHINES:
+            self.last_request_at_s = time.monotonic()
         if key not in self.routes:
             self.routes[key] = Route()
         self.routes[key].note(status, seconds)

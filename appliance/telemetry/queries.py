@@ -37,11 +37,30 @@ SELECT hub_id IS NOT NULL AS is_enrolled,
   FROM sync_identity
 """
 
+# By the number of the line and not by its clock, which may have been wrong. What a job was
+# held back by says nothing against its last run.
 LAST_RUNS: Final[LiteralString] = """
-SELECT name, state, max(started_at_ms) AS started_at_ms, effect
+SELECT name, state, started_at_ms, effect
   FROM job_run
- GROUP BY name
+ WHERE id IN (SELECT max(id)
+                FROM job_run
+               WHERE state <> 'skipped'
+               GROUP BY name)
  ORDER BY name
+"""
+
+
+LAST_SUCCESS_OF: Final[LiteralString] = """
+SELECT max(started_at_ms)
+  FROM job_run
+ WHERE name = ?1
+   AND state = 'ok'
+"""
+
+CLIENTS: Final[LiteralString] = """
+SELECT count(*)
+  FROM session
+ WHERE expires_at_ms > ?1
 """
 
 
@@ -82,5 +101,19 @@ def contact(db: Reader) -> Contact | None:
 
 
 def last_runs(db: Reader) -> list[JobState]:
-    """The latest run of every job that ever ran."""
+    """The latest run of every job that was not held back."""
     return db.rows(JobState, LAST_RUNS)
+
+
+def last_success_of(db: Reader, name: str) -> int | None:
+    """When a job last did its work."""
+    at_ms = db.value(LAST_SUCCESS_OF, (name,))
+    assert at_ms is None or isinstance(at_ms, int)
+    return at_ms
+
+
+def clients(db: Reader, *, now_ms: int) -> int:
+    """How many phones are signed in."""
+    count = db.value(CLIENTS, (now_ms,))
+    assert isinstance(count, int)
+    return count

@@ -11,10 +11,12 @@ from msgspec import Struct
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.settings import Settings
+from appliance.telemetry.card import read_wear
 from appliance.telemetry.exposition import metric, requests
+from appliance.telemetry.findings import machine_findings
 from appliance.telemetry.meter import RequestMeter
 from appliance.telemetry.queries import unsent
-from appliance.telemetry.vitals import Vitals, complaints, read_vitals
+from appliance.telemetry.vitals import Vitals, read_vitals
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):
@@ -43,7 +45,9 @@ class Health(Struct, frozen=True, kw_only=True):
 def health(telemetry: NamedDependency[Telemetry]) -> Health:
     """Answer only after a read from the database: a server that cannot read is not well."""
     unsent(telemetry.readers.here)
-    found = complaints(read_vitals(telemetry.settings))
+    found = [
+        f"{each.words} {each.todo}" for each in machine_findings(read_vitals(telemetry.settings))
+    ]
     return Health(
         status="degraded" if found else "ok",
         version=telemetry.app_version,
@@ -60,6 +64,12 @@ async def metrics(telemetry: NamedDependency[Telemetry]) -> str:
     waiting = await telemetry.readers.read(unsent)
     lines = [
         *machine(vitals),
+        *metric(
+            "darasa_card_day_bytes",
+            "gauge",
+            "Written to the card on the last day that was counted.",
+            (read_wear(telemetry.settings.card_wear).latest_day or ("", 0))[1],
+        ),
         *writing(telemetry.writer),
         *metric("darasa_sync_waiting", "gauge", "Changes not yet sealed.", waiting.waiting),
         *requests(telemetry.meter.routes),
@@ -89,6 +99,15 @@ def machine(vitals: Vitals) -> list[str]:
             vitals.database_bytes,
         ),
         *metric("darasa_wal_bytes", "gauge", "Size of the WAL.", vitals.wal_bytes),
+        *metric(
+            "darasa_under_voltage",
+            "gauge",
+            "1 while the board says that its voltage is too low.",
+            int(vitals.power.under_voltage),
+        ),
+        *metric(
+            "darasa_on_battery", "gauge", "1 while it runs on one.", int(vitals.power.on_battery)
+        ),
         *metric("darasa_uptime_seconds", "counter", "Since the start.", vitals.uptime_s),
     ]
 

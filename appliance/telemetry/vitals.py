@@ -1,16 +1,19 @@
-"""What the machine says of itself: memory, disk, temperature, the size of the files."""
+"""What the machine says of itself: memory, disk, temperature, power, the size of the files."""
 
-import shutil
+import time
 from pathlib import Path
 from typing import Final
 
 import psutil
 from msgspec import Struct
 
-from appliance.clock import system_clock
+from appliance.room import Card, card_of
 from appliance.settings import Settings
+from appliance.telemetry.power import Power, read_power
 
-DISK_FREE_BYTES_MIN: Final = 200 << 20  # two days of hand-ins of a large school
+STARTED_S: Final = time.monotonic()  # of this process, whatever its clock does since
+WAL_BYTES_MAX: Final = 64 << 20  # four times where the writer begins it anew
+TEMPERATURE_C_WARM: Final = 75.0
 TEMPERATURE_C_MAX: Final = 85.0  # the board slows itself down from here
 MEMORY_FREE_BYTES_MIN: Final = 128 << 20
 
@@ -26,21 +29,27 @@ class Vitals(Struct, frozen=True, kw_only=True):
     wal_bytes: int
     temperature_c: float | None
     uptime_s: int
+    power: Power = Power()
+
+    @property
+    def card(self) -> Card:
+        """The card as the rules about room know it."""
+        return Card(self.disk_total_bytes, self.disk_free_bytes)
 
 
-def read_vitals(settings: Settings) -> Vitals:
+def read_vitals(settings: Settings, process: psutil.Process | None = None) -> Vitals:
     """Read them now: about 2 ms, most of it the process's memory map."""
-    disk = shutil.disk_usage(settings.data_dir)
-    process = psutil.Process()
+    card = card_of(settings.data_dir)
     return Vitals(
-        uss_bytes=process.memory_full_info().uss,
+        uss_bytes=(process or psutil.Process()).memory_full_info().uss,
         memory_free_bytes=psutil.virtual_memory().available,
-        disk_free_bytes=disk.free,
-        disk_total_bytes=disk.total,
+        disk_free_bytes=card.free_bytes,
+        disk_total_bytes=card.total_bytes,
         database_bytes=size_bytes(settings.database),
         wal_bytes=size_bytes(settings.database.with_name(settings.database.name + "-wal")),
         temperature_c=temperature_c(),
-        uptime_s=int(system_clock() / 1_000 - process.create_time()),
+        uptime_s=int(time.monotonic() - STARTED_S),
+        power=read_power(),
     )
 
 
@@ -58,15 +67,3 @@ def temperature_c() -> float | None:
         entry.current for entries in psutil.sensors_temperatures().values() for entry in entries
     ]
     return max(readings, default=None)
-
-
-def complaints(vitals: Vitals) -> list[str]:
-    """What a keeper should do something about, in plain words; empty when all is well."""
-    found = []
-    if vitals.disk_free_bytes < DISK_FREE_BYTES_MIN:
-        found.append("The card is almost full. Hand-ins still work; free some space soon.")
-    if vitals.memory_free_bytes < MEMORY_FREE_BYTES_MIN:
-        found.append("Memory is almost used up. Restart the box after school.")
-    if vitals.temperature_c is not None and vitals.temperature_c > TEMPERATURE_C_MAX:
-        found.append("The box is too hot. Move it to a shaded place with air around it.")
-    return found

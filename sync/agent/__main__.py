@@ -267,7 +267,7 @@ async def _beat() -> None:
 
 
 def _agent(settings: Settings) -> Agent:
-    listen(settings.clock_file)
+    listen(settings.clock_file, settings.clock_floor)
     seams = Seams(
         system_clock, None, hardware_name(), version("darasa"), fingerprint(settings.data_dir)
     )

@@ -5,12 +5,11 @@ here are what they are. What it does not have yet is kept longer, up to a bound;
 that is almost full, not even that.
 """
 
-import shutil
 from pathlib import Path
 from typing import Final, LiteralString
 
 from appliance.database.agent import AgentDatabase
-from appliance.telemetry.vitals import DISK_FREE_BYTES_MIN
+from appliance.room import card_of
 from sync.agent.recovery import BEGIN_APPLYING, END_APPLYING
 from sync.registry import TABLE
 
@@ -68,5 +67,4 @@ def shed(db: AgentDatabase, folder: Path, *, now_ms: int) -> int:
 
 
 def _bound(folder: Path) -> int:
-    is_almost_full = shutil.disk_usage(folder).free < DISK_FREE_BYTES_MIN
-    return KEPT_IN_NEED if is_almost_full else KEPT_UNSENT
+    return KEPT_IN_NEED if "readings" in card_of(folder).sheds else KEPT_UNSENT

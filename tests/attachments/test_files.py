@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from appliance import room
 from appliance.attachments.faults import FileKindRefused
 from appliance.attachments.rules import FILE_BYTES_MAX, FILES_MAX, kept_name, kind_of
+from appliance.room import Card
 from tests.cast import new_id
 
 PHOTO = os.urandom(300_000)
@@ -152,3 +154,17 @@ def test_a_kind_is_read_from_the_ending_in_any_case():
     assert kind_of("IMG_0001.HEIC") == "image/heic"
     with pytest.raises(FileKindRefused):
         kind_of("archive.tar.gz")
+
+
+def test_a_full_card_refuses_files_in_words_and_takes_text(
+    as_, work, school, database, monkeypatch
+):
+    client = as_("amina")
+    full = Card(total_bytes=32 << 30, free_bytes=199 << 20)
+    monkeypatch.setattr(room, "card_of", lambda _folder: full)
+    refused = put(client, work[0])
+    assert (refused.status_code, refused.json()["code"]) == (507, "no-room-for-files")
+    assert blobs(database) == set()
+    more = {"assessment_id": str(school.village), "body": "My village, in words."}
+    handed_in = client.put(f"/api/v1/submission-revisions/{new_id()}", json=more)
+    assert handed_in.status_code == 200

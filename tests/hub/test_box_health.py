@@ -25,6 +25,8 @@ WELL = School(
     temperature_mc=61_700,
     database_bytes=48_000_000,
     clients_max=31,
+    wal_bytes=9_000_000,
+    memory_bytes=61_000_000,
 )
 
 
@@ -38,6 +40,8 @@ def test_a_box_that_is_well_says_so_and_needs_nothing():
         "Free space": ("12.4 GB", "good"),
         "Temperature": ("62 °C", "good"),
         "The school's records": ("48 MB", "quiet"),
+        "Log beside the records": ("9 MB", "quiet"),
+        "Memory of the box": ("61 MB", "quiet"),
         "Signed in then": ("31 people", "quiet"),
         "Clock": ("Right", "good"),
         "Version": ("0.2.0", "good"),
@@ -60,6 +64,7 @@ def test_a_box_that_is_well_says_so_and_needs_nothing():
         ({"clock_offset_ms": -NOW_MS}, "Clock", "20,370 days behind", "wait", "Clock wrong"),
         ({"app_version": "0.1.0"}, "Version", "0.1.0", "quiet", None),
         ({"app_version": None}, "Version", "unknown", "good", None),
+        ({"wal_bytes": 65 << 20}, "Log beside the records", "68 MB", "wait", "Log grows"),
         ({"clients_max": 1}, "Signed in then", "1 person", "quiet", None),
     ],
 )
@@ -72,7 +77,15 @@ def test_what_is_said_and_what_somebody_should_see(changes, name, value, state, 
 
 def test_what_was_not_said_is_not_made_up():
     nothing = dict.fromkeys(
-        ("disk_free_bytes", "temperature_mc", "database_bytes", "clients_max", "sampled_at_ms")
+        (
+            "disk_free_bytes",
+            "temperature_mc",
+            "database_bytes",
+            "clients_max",
+            "sampled_at_ms",
+            "wal_bytes",
+            "memory_bytes",
+        )
     )
     assert said(**nothing, clock_offset_ms=None).keys() == {"Version"}
     assert said(contact_at_ms=None) == {}

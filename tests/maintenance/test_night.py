@@ -1,100 +1,276 @@
 """The night's work is done, written down with its effect, and caught up after nights off."""
 
-import pytest
+from datetime import datetime
+from itertools import pairwise
 
+import pytest
+from msgspec import structs
+
+from appliance.clock import CERTAIN, SINCE_BOOT
 from appliance.database.backup import restore
-from appliance.database.migrate import EDGE_MIGRATIONS, migrate
+from appliance.database.copies import check_copy
 from appliance.database.readers import Readers
-from appliance.database.writer import Writer
+from appliance.maintenance.box import DAY_MS, conditions
 from appliance.maintenance.commands import record_run
-from appliance.maintenance.jobs import BACKUPS_KEPT, DAY_MS, Box, forget_old_backups
+from appliance.maintenance.guards import IDLE_S, QUIET, held_back
+from appliance.maintenance.jobs import BACKUPS_KEPT, forget_old_backups
 from appliance.maintenance.queries import last_run
-from appliance.maintenance.runner import IDLE_S, maintenance, overdue, run_job
-from appliance.maintenance.schedule import NIGHT, Job
-from appliance.settings import Settings
+from appliance.maintenance.runner import AGAIN_S, SETTLE_S, Night, maintenance, run_job
+from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
+from tests.maintenance.conftest import HOUR_MS, NOON_MS
 
 pytestmark = pytest.mark.anyio
 
-NOON_MS = 1_790_000_000_000
 BY_NAME = {job.name: job for job in NIGHT}
+RUNS = "SELECT count(*) FROM job_run WHERE name = ?1 AND state = ?2"
 
 
-def idle():
-    return IDLE_S
+def runs(box, name, state="ok"):
+    return box.readers.here.value(RUNS, (name, state))
 
 
-def busy():
-    return 1.0
+async def look_for(night, times, ms, every_ms=60 * 60_000):
+    """Let time pass; the night looks every hour of it."""
+    for _ in range(ms // every_ms):
+        times.run_for(every_ms)
+        await night.look()
 
 
-@pytest.fixture
-def box(tmp_path):
-    settings = Settings(data_dir=tmp_path)
-    migrate(settings.database, EDGE_MIGRATIONS, backups=settings.backups, now_ms=NOON_MS)
-    writer = Writer(settings.database)
-    writer.start()
-    readers = Readers(settings.database)
-    yield Box(settings, writer, readers, lambda: NOON_MS)
-    readers.close()
-    writer.stop()
-
-
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name != "full-check"])
 async def test_every_job_runs_and_writes_down_its_effect(box, name):
-    assert await run_job(box, BY_NAME[name], idle) == "ok"
+    assert await run_job(box, BY_NAME[name]) == "ok"
     run = last_run(box.readers.here, name)
     assert (run.state, run.started_at_ms) == ("ok", NOON_MS)
     assert run.effect
 
 
-async def test_the_backup_opens_and_holds_what_the_box_holds(box):
-    await run_job(box, BY_NAME["quick-check"], idle)
-    await run_job(box, BY_NAME["backup"], idle)
+async def test_the_backup_opens_and_is_what_the_weekly_check_reads(box):
+    job = BY_NAME["full-check"]
+    assert job.held_back(box, late_ms=0) == "there is no backup to check yet"
+    await run_job(box, BY_NAME["quick-check"])
+    await run_job(box, BY_NAME["backup"])
     (copy,) = box.settings.backups.glob("nightly-*.db")
     restore(copy, box.settings.data_dir / "again.db")
     readers = Readers(box.settings.data_dir / "again.db")
     assert last_run(readers.here, "quick-check").state == "ok"
     readers.close()
+    assert job.held_back(box, late_ms=0) is None
+    assert await run_job(box, job) == "ok"
+    assert copy.name in last_run(box.readers.here, "full-check").effect
+    assert [path.name for path in box.settings.backups.iterdir()] == [copy.name]
 
 
-async def test_space_is_not_reclaimed_while_a_class_works(box):
-    assert await run_job(box, BY_NAME["reclaim-space"], busy) == "skipped"
-    assert last_run(box.readers.here, "reclaim-space").effect == "a class is at work"
+async def test_a_damaged_backup_is_found_and_the_live_file_is_not_touched(box):
+    await run_job(box, BY_NAME["backup"])
+    (copy,) = box.settings.backups.glob("nightly-*.db")
+    whole = bytearray(copy.read_bytes())
+    whole[5 * 4_096 : 9 * 4_096] = b"\xa5" * (4 * 4_096)
+    copy.write_bytes(whole)
+    assert not check_copy(copy).is_ok
+    assert await run_job(box, BY_NAME["full-check"]) == "failed"
+    assert await run_job(box, BY_NAME["quick-check"]) == "ok"
 
 
-async def test_a_job_that_fails_says_why_and_stays_overdue(box):
-    async def fails(_box):
-        raise OSError("the stick was pulled out")
+async def test_rows_that_point_nowhere_are_reported_and_left(box):
+    def dangle(tx):
+        tx.run("INSERT INTO session VALUES (zeroblob(32), zeroblob(16), 0, 9000000000000)")
 
-    job = Job("backup", 3, 0, fails)
-    assert await run_job(box, job, idle) == "failed"
-    assert last_run(box.readers.here, "backup").effect == "the stick was pulled out"
-    assert "backup" in {job.name for job in overdue(box)}
+    box.writer._connection.pragma("foreign_keys", 0)
+    await box.writer.write(dangle)
+    assert await run_job(box, BY_NAME["key-check"]) == "ok"
+    effect = last_run(box.readers.here, "key-check").effect
+    assert effect == "left as they are: 1 of session point at no person"
+    assert box.readers.here.value("SELECT count(*) FROM session") == 1
 
 
 @pytest.mark.parametrize(
-    ("age_ms", "is_overdue"),
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"idle_for_s": IDLE_S - 1}, "a class is at work"),
+        ({"is_lesson_time": True}, "it is lesson time"),
+        ({"temperature_c": 80.0}, "the board has 80 °C"),
+        ({"temperature_c": None}, None),
+    ],
+)
+async def test_what_holds_heavy_work_back(box, changes, reason):
+    now = structs.replace(conditions(box), temperature_c=40.0)
+    assert held_back(QUIET, structs.replace(now, **changes)) == reason
+
+
+@pytest.mark.parametrize(
+    ("local", "slot"),
+    [("2026-09-21T02:09", "2026-09-20T02:10"), ("2026-09-21T02:10", "2026-09-21T02:10")],
+)
+async def test_a_daily_job_has_a_slot_a_day(local, slot):
+    assert BY_NAME["prune-logs"].last_slot(datetime.fromisoformat(local)).isoformat()[:16] == slot
+
+
+async def test_a_weekly_job_has_a_slot_a_week():
+    slot = BY_NAME["full-check"].last_slot(datetime.fromisoformat("2026-09-20T03:29"))
+    assert slot.isoformat() == "2026-09-13T03:30:00"
+
+
+async def test_a_week_of_nights_does_everything_once_a_night(box, times):
+    night = Night(box)
+    await look_for(night, times, 7 * DAY_MS)
+    for name, job in BY_NAME.items():
+        due = 1 if job.weekday is not None else 7
+        wanted = due * len(job.hours)
+        assert wanted <= runs(box, name) <= wanted + 1, name
+
+
+async def test_nothing_is_done_before_the_class_has_signed_in(box, times):
+    night = Night(box)
+    times.run_for(int(SETTLE_S * 1_000) - 1_000)
+    await night.look()
+    assert runs(box, "quick-check") == 0
+    times.run_for(1_000)
+    await night.look()
+    assert runs(box, "quick-check") == 1
+
+
+async def test_a_stop_that_was_not_clean_is_followed_by_a_check_at_once(box, times):
+    times.idle_s = 0.0
+    night = Night(box, was_clean=False)
+    await night.look()
+    await night.look()
+    assert runs(box, "quick-check") == 1
+
+
+async def test_a_box_at_work_is_left_in_peace_and_the_journal_is_not_all_excuses(box, times):
+    times.idle_s = 1.0
+    night = Night(box)
+    await look_for(night, times, 8 * HOUR_MS)
+    assert runs(box, "backup") == runs(box, "reclaim-space") == runs(box, "compact") == 0
+    assert runs(box, "backup", "skipped") == 1
+    assert runs(box, "health-sample") > 0
+
+
+async def test_a_box_that_is_only_on_in_lessons_does_its_work_in_a_long_break(box, times):
+    box = structs.replace(box, settings=structs.replace(box.settings, lesson_hours="0-24"))
+    for _ in range(PATIENCE_MS // DAY_MS):
+        night = Night(box)  # switched on in the morning, off in the afternoon
+        await look_for(night, times, 8 * HOUR_MS)
+        assert runs(box, "backup") == 0
+        times.now_ms += 16 * HOUR_MS
+    times.idle_s = 1.0
+    night = Night(box)
+    await look_for(night, times, HOUR_MS)
+    assert runs(box, "backup") == 0, "not while a class is at work"
+    times.idle_s = IDLE_S
+    await look_for(night, times, HOUR_MS)
+    assert runs(box, "backup") == 1
+    assert runs(box, "compact") == 0, "what makes everybody wait is never done in lessons"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("the stick was pulled out"), "the stick was pulled out"),
+        (ValueError("a bug of ours"), "ValueError: a bug of ours"),
+    ],
+)
+async def test_a_failure_is_written_down_and_tried_again_in_an_hour(box, times, error, words):
+    async def fails(_box):
+        raise error
+
+    night = Night(box, (Job("backup", 3, 0, fails), BY_NAME["quick-check"]))
+    await look_for(night, times, int(AGAIN_S * 1_000))
+    assert runs(box, "backup", "failed") == 1
+    assert last_run(box.readers.here, "backup").effect == words
+    assert runs(box, "quick-check") == 1, "nobody else is kept from work"
+    await look_for(night, times, int(AGAIN_S * 1_000))
+    assert runs(box, "backup", "failed") == 2
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "is_due"),
     [
         (0, False),
-        (DAY_MS, False),
-        (DAY_MS + 1, True),
+        (DAY_MS, True),
         (-1, True),  # written under a clock that ran ahead: it proves nothing
     ],
 )
-async def test_what_a_switched_off_night_missed_is_overdue(box, age_ms, is_overdue):
+async def test_what_a_switched_off_night_missed_is_due(box, age_ms, is_due):
     await box.writer.write(
         record_run, "backup", "ok", "done", started_at_ms=NOON_MS - age_ms, took_ms=1
     )
-    assert ("backup" in {job.name for job in overdue(box)}) is is_overdue
+    assert ("backup" in {job.name for job in Night(box).due()}) is is_due
 
 
-async def test_the_scheduler_holds_the_night_and_what_is_overdue(box):
-    await box.writer.write(record_run, "backup", "ok", "done", started_at_ms=NOON_MS, took_ms=1)
-    async with maintenance(box, idle) as scheduler:
-        names = {job.id for job in scheduler.get_jobs()}
-    assert set(BY_NAME) <= names
-    assert "catch-up-quick-check" in names
-    assert "catch-up-backup" not in names
+async def test_a_clock_that_jumps_neither_stops_the_night_nor_repeats_it(box, times):
+    night = Night(box)
+    await look_for(night, times, HOUR_MS)
+    assert runs(box, "backup") == 1
+    for jump_ms in (50 * 365 * DAY_MS, -50 * 365 * DAY_MS):
+        times.now_ms += jump_ms
+        before = runs(box, "backup")
+        await look_for(night, times, DAY_MS)
+        assert 1 <= runs(box, "backup") - before <= 2
+
+
+async def test_a_box_that_never_knows_the_time_works_once_each_time_it_is_on(box, times):
+    times.quality = SINCE_BOOT
+    for start in range(1, 4):
+        times.run_for(60_000)
+        await look_for(Night(box), times, HOUR_MS)
+        assert runs(box, "backup") == start
+
+
+async def test_a_clock_nobody_vouches_for_forgets_nothing_by_date(box, times):
+    for age in range(3):
+        at_ms = NOON_MS - age * DAY_MS
+        await box.writer.write(record_run, "old", "ok", "x", started_at_ms=at_ms, took_ms=1)
+    times.now_ms += 50 * 365 * DAY_MS
+    times.quality = SINCE_BOOT
+    await run_job(box, BY_NAME["prune-logs"])
+    assert runs(box, "old") == 3
+    times.quality = CERTAIN
+    await run_job(box, BY_NAME["prune-logs"])
+    assert runs(box, "old") == 0
+
+
+async def test_space_goes_back_in_steps_and_stops_for_a_class(box, times):
+    def fill(tx):
+        tx.run("CREATE TABLE big (x BLOB) STRICT")
+        for _ in range(40):
+            tx.run("INSERT INTO big VALUES (zeroblob(65536))")
+
+    await box.writer.write(fill)
+    await box.writer.write(lambda tx: tx.run("DROP TABLE big"))
+    asked = iter([IDLE_S, IDLE_S, 0.0])
+    watched = structs.replace(box, idle_for_s=lambda: next(asked))
+    await run_job(watched, BY_NAME["reclaim-space"])
+    assert "a class came" in last_run(box.readers.here, "reclaim-space").effect
+    await run_job(box, BY_NAME["reclaim-space"])
+    assert box.readers.here.value("PRAGMA freelist_count") == 0
+    assert await run_job(box, BY_NAME["compact"]) == "ok"
+    assert last_run(box.readers.here, "compact").effect == "0 % unused: nothing to gain"
+
+
+async def test_a_file_that_is_mostly_air_is_written_anew(box):
+    def fill(tx):
+        tx.run("CREATE TABLE big (x BLOB) STRICT")
+        tx.run("INSERT INTO big VALUES (zeroblob(4000000))")
+
+    await box.writer.write(fill)
+    await box.writer.write(lambda tx: tx.run("DROP TABLE big"))
+    assert await run_job(box, BY_NAME["compact"]) == "ok"
+    smaller = int(last_run(box.readers.here, "compact").effect.split()[4])
+    assert smaller >= 4_000_000
+    assert await run_job(box, BY_NAME["quick-check"]) == "ok"
+
+
+async def test_the_app_keeps_house_while_it_lives(box):
+    async with maintenance(box, was_clean=True) as night:
+        assert {job.name for job in night.due()} == set(BY_NAME)
+
+
+def test_the_night_is_in_order():
+    nights = [job for job in NIGHT if not job.also_at]
+    times = [(job.hour, job.minute) for job in nights]
+    assert all(one < other for one, other in pairwise(times))
 
 
 def test_only_the_newest_copies_are_kept(tmp_path):

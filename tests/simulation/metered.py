@@ -4,6 +4,7 @@ What may be said is asked before each request, as the agent does; what crossed i
 after it, whatever became of it.
 """
 
+from appliance.room import Card
 from sync.agent import shedding
 from sync.agent.budget import DAY_S, Bounds, Budget, Leave, Now, used_since
 from sync.agent.sealing import Share
@@ -17,7 +18,7 @@ RESERVE = 0.4  # for hand-ins and marks
 PATH_BYTES = 60  # a request that is only a path
 SIZE_MIN = 100
 KEPT = 2
-ALMOST_FULL = 1 << 62
+ALMOST_FULL = Card(total_bytes=1 << 34, free_bytes=0)
 
 
 class Tap:
@@ -83,7 +84,7 @@ def card_fills(world):
     board = world.any_board()
     with (
         replaced(shedding, "KEPT_IN_NEED", KEPT),
-        replaced(shedding, "DISK_FREE_BYTES_MIN", ALMOST_FULL),
+        replaced(shedding, "card_of", lambda _folder: ALMOST_FULL),
     ):
         gone = shedding.shed(board.db, board.folder, now_ms=world.now_ms)
     world.counts["readings let go"] += gone

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from appliance.room import Card
 from sync.agent import shedding
 from sync.agent.recovery import still_wanted
 from sync.agent.shedding import KEPT, KEPT_IN_NEED, KEPT_UNSENT, shed
@@ -53,6 +54,8 @@ def test_unsent_readings_have_a_bound_and_none_of_it_on_a_full_card(box, db, tmp
     claim(box)
     samples(box, KEPT_UNSENT + 7)
     assert shed(db, tmp_path, now_ms=NOW_MS) == 7
-    monkeypatch.setattr(shedding, "DISK_FREE_BYTES_MIN", 1 << 60)
+    monkeypatch.setattr(
+        shedding, "card_of", lambda _folder: Card(total_bytes=1 << 34, free_bytes=0)
+    )
     assert shed(db, tmp_path, now_ms=NOW_MS) == KEPT_UNSENT - KEPT_IN_NEED
     assert db.tuples(LEFT)[0][0] == KEPT_IN_NEED

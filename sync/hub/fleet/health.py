@@ -15,6 +15,7 @@ DISK_FREE_BYTES_MIN: Final = 200 << 20
 DISK_FREE_BYTES_LOW: Final = 2 << 30  # some months of photographed hand-ins
 TEMPERATURE_MC_MAX: Final = 85_000
 TEMPERATURE_MC_WARM: Final = 75_000
+WAL_BYTES_MAX: Final = 64 << 20
 CLOCK_OFF_MS_MAX: Final = 2 * 60_000  # dates on receipts and due dates are right to minutes
 UNITS: Final = ((86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"))
 
@@ -50,6 +51,10 @@ def _readings(school: School) -> list[Line]:
         found.append(_heat(school.temperature_mc))
     if school.database_bytes is not None:
         found.append(Line(name="The school's records", value=size(school.database_bytes)))
+    if school.wal_bytes is not None:
+        found.append(_log(school.wal_bytes))
+    if school.memory_bytes is not None:
+        found.append(Line(name="Memory of the box", value=size(school.memory_bytes)))
     if school.clients_max is not None:
         people = "1 person" if school.clients_max == 1 else f"{school.clients_max} people"
         found.append(Line(name="Signed in then", value=people))
@@ -75,6 +80,14 @@ def _heat(temperature_mc: int) -> Line:
     if temperature_mc >= TEMPERATURE_MC_WARM:
         return Line(name=name, value=value, state="wait", advice="Warm; give it air.")
     return Line(name=name, value=value, state="good")
+
+
+def _log(wal_bytes: int) -> Line:
+    name, value = "Log beside the records", size(wal_bytes)
+    if wal_bytes > WAL_BYTES_MAX:
+        advice = "Have the box switched off and on after school; if it comes back, ask for help."
+        return Line(name=name, value=value, state="wait", need="Log grows", advice=advice)
+    return Line(name=name, value=value)
 
 
 def _clock(school: School) -> list[Line]:

@@ -17,7 +17,7 @@ State = Literal["well", "waiting", "silent", "new", "trouble"]
 class School(Struct, frozen=True, kw_only=True):
     """One school: is it alive, is its work here, must somebody look.
 
-    The last six: what its box last said of itself; None while it has not.
+    The last eight: what its box last said of itself; None while it has not.
     """
 
     school_id: UUID
@@ -36,6 +36,8 @@ class School(Struct, frozen=True, kw_only=True):
     temperature_mc: int | None = None
     database_bytes: int | None = None
     clients_max: int | None = None
+    wal_bytes: int | None = None
+    memory_bytes: int | None = None
 
 
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -51,7 +51,7 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                      AND old.contact_at_ms > greatest(n.enrolled_at_ms, $2)
                  ) AS has_two_live_epochs,
        n.clock_offset_ms, h.received_at_ms AS sampled_at_ms, h.disk_free_bytes,
-       h.temperature_mc, h.database_bytes, h.clients_max
+       h.temperature_mc, h.database_bytes, h.clients_max, h.wal_bytes, h.memory_bytes
   FROM school AS s
   LEFT JOIN org_unit AS o
     ON o.school_id = s.school_id
@@ -65,7 +65,7 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                       LIMIT 1) AS n
     ON true
   LEFT JOIN LATERAL (SELECT h.received_at_ms, h.disk_free_bytes, h.temperature_mc,
-                            h.database_bytes, h.clients_max
+                            h.database_bytes, h.clients_max, h.wal_bytes, h.memory_bytes
                        FROM health_sample AS h
                       WHERE h.school_id = s.school_id
                       ORDER BY h.change_no DESC
@@ -109,6 +109,8 @@ class Found(Struct, frozen=True, kw_only=True):
     temperature_mc: int | None
     database_bytes: int | None
     clients_max: int | None
+    wal_bytes: int | None
+    memory_bytes: int | None
 
 
 async def schools(

@@ -1,0 +1,52 @@
+"""The figures behind the lights, each a name and words; page, doctor and JSON show the same."""
+
+from appliance.clock import CERTAIN, TOLD
+from appliance.telemetry.findings import Signs, size
+from appliance.web.moments import moment
+
+CLOCK_WORDS = {0: "not known", 1: "not sure", TOLD: "told", CERTAIN: "certain"}
+
+
+def figures(signs: Signs) -> dict[str, str]:
+    """Everything a person who helps from afar asks for first."""
+    vitals = signs.vitals
+    celsius = vitals.temperature_c
+    return {
+        "Free on the card": f"{size(vitals.disk_free_bytes)} of {size(vitals.disk_total_bytes)}",
+        "Written to the card": _wear(signs),
+        "Temperature": "no sensor" if celsius is None else f"{celsius:.0f} °C",
+        "Power": _power(signs),
+        "Memory of the box": size(vitals.uss_bytes),
+        "Memory free": size(vitals.memory_free_bytes),
+        "Database": size(vitals.database_bytes),
+        "Log beside it": size(vitals.wal_bytes),
+        "Phones signed in": str(signs.clients),
+        "Changes that wait for the district": _unsent(signs),
+        "Last backup": _when(signs.backup_at_ms),
+        "Last check": _when(signs.check_at_ms),
+        "Clock": f"{moment(signs.now_ms)} ({CLOCK_WORDS[signs.clock_quality]})",
+    }
+
+
+def _wear(signs: Signs) -> str:
+    if signs.card_day is None:
+        return "not counted yet"
+    day, written = signs.card_day
+    return f"{size(written)} on {day}"
+
+
+def _power(signs: Signs) -> str:
+    if signs.vitals.power.under_voltage:
+        return "too little voltage"
+    return "battery" if signs.vitals.power.on_battery else "no complaint from the board"
+
+
+def _unsent(signs: Signs) -> str:
+    waiting, since_ms = signs.unsent.waiting, signs.unsent.oldest_since_ms
+    if signs.contact is None or not signs.contact.is_enrolled:
+        return "no district yet"
+    return f"{waiting}, the oldest since {moment(since_ms)}" if since_ms else "none"
+
+
+def _when(at_ms: int | None) -> str:
+    return "never" if at_ms is None else moment(at_ms)

@@ -1,0 +1,84 @@
+"""What a support file counts, and the names that must not be in it."""
+
+from typing import Final, LiteralString
+
+from msgspec import Struct
+
+from appliance.database.reader import Reader
+
+NAMES: Final[LiteralString] = """
+SELECT display_name AS word
+  FROM person
+ UNION
+SELECT sign_in_name
+  FROM credential
+ WHERE sign_in_name IS NOT NULL
+ UNION
+SELECT name
+  FROM org_unit
+"""
+
+TABLE_NAMES: Final[LiteralString] = """
+SELECT name AS word
+  FROM sqlite_schema
+ WHERE type = 'table'
+   AND name NOT LIKE 'sqlite_%'
+ ORDER BY name
+"""
+
+JOURNAL: Final[LiteralString] = """
+SELECT name, state, started_at_ms, took_ms, effect
+  FROM job_run
+ ORDER BY id DESC
+ LIMIT ?1
+"""
+
+NODE: Final[LiteralString] = """
+SELECT lower(hex(node_id))
+  FROM sync_identity
+"""
+
+
+class Word(Struct, frozen=True):
+    """One name."""
+
+    word: str
+
+
+class Line(Struct, frozen=True):
+    """One line of the housekeeping's journal."""
+
+    name: str
+    state: str
+    started_at_ms: int
+    took_ms: int
+    effect: str
+
+
+def names(db: Reader) -> list[str]:
+    """Every name that stands in the school's rows."""
+    return [found.word for found in db.rows(Word, NAMES)]
+
+
+def counts(db: Reader) -> dict[str, int]:
+    """How many rows each table has."""
+    tables = [found.word for found in db.rows(Word, TABLE_NAMES)]
+    return {name: _count(db, name) for name in tables}
+
+
+def journal(db: Reader, *, limit: int) -> list[Line]:
+    """The newest lines of the housekeeping's journal."""
+    return db.rows(Line, JOURNAL, (limit,))
+
+
+def node(db: Reader) -> str | None:
+    """The board's own id: it belongs to no person."""
+    found = db.value(NODE)
+    assert found is None or isinstance(found, str)
+    return found
+
+
+def _count(db: Reader, name: str) -> int:
+    found = db.value(f'SELECT count(*) FROM "{name}"')  # noqa: S608 -- a name from the schema
+    assert isinstance(found, int)
+    return found

@@ -1,0 +1,92 @@
+"""Room on the card: what is done without first, and what is kept for hand-ins.
+
+As the card fills, the box does without, in this order: its own journal, readings for the
+district, older copies of the database on this very card, new files. Text that is handed in is
+never among them. When nothing is left at all the reserve is given up, a file that only takes
+up room.
+
+The reserve and what files may not use (264 MB) are two days of hand-ins many times over:
+`make soak` prints what a school day adds to the database.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from appliance.errors import StorageFull
+
+MIB: Final = 1 << 20
+LOGS_BYTES_MIN: Final = 800 * MIB
+READINGS_BYTES_MIN: Final = 600 * MIB
+COPIES_BYTES_MIN: Final = 400 * MIB
+FILES_BYTES_MIN: Final = 200 * MIB  # twenty files of the largest size that is taken
+RESERVE_BYTES_MIN: Final = 32 * MIB  # two WAL files of the size they are kept at
+CARD_PART: Final = 100  # the reserve is at most this part of the card
+
+Shed = Literal["logs", "readings", "copies", "files", "reserve"]
+
+ORDER: Final[tuple[tuple[Shed, int], ...]] = (
+    ("logs", LOGS_BYTES_MIN),
+    ("readings", READINGS_BYTES_MIN),
+    ("copies", COPIES_BYTES_MIN),
+    ("files", FILES_BYTES_MIN),
+    ("reserve", RESERVE_BYTES_MIN),
+)
+
+
+class NoRoomForFiles(StorageFull):
+    """What is left on the card is for words; files wait."""
+
+    code = "no-room-for-files"
+    title = "The school box has no room for files"
+    hint = "Hand in your text: that still works. Tell the person who looks after the school box."
+
+
+class Card(Struct, frozen=True):
+    """How much of it there is and how much is free."""
+
+    total_bytes: int
+    free_bytes: int
+
+    @property
+    def sheds(self) -> list[Shed]:
+        """What is done without now, first things first. A small card counts by parts."""
+        scale = min(1.0, self.total_bytes / (CARD_PART * MIB * 100))
+        return [name for name, least in ORDER if self.free_bytes < least * scale]
+
+
+CardOf = Callable[[Path], Card]
+
+
+def card_of(folder: Path) -> Card:
+    """Ask the file system; a few microseconds."""
+    usage = shutil.disk_usage(folder)
+    return Card(usage.total, usage.free)
+
+
+def require_room_for_files(folder: Path) -> None:
+    """Raises NoRoomForFiles when what is left is for hand-ins."""
+    card = card_of(folder)
+    if "files" in card.sheds:
+        raise NoRoomForFiles(f"{card.free_bytes} bytes free")
+
+
+def keep_reserve(path: Path, card: Card, wanted_bytes: int) -> str | None:
+    """Take room, or give it up when there is no other; say what was done, if anything."""
+    has_bytes = path.stat().st_size if path.exists() else 0
+    if "reserve" in card.sheds:
+        if has_bytes == 0:
+            return None
+        path.unlink()
+        return f"the reserve of {has_bytes} bytes was given up"
+    size_bytes = min(wanted_bytes, card.total_bytes // CARD_PART)
+    has_room = "logs" not in Card(card.total_bytes, card.free_bytes - size_bytes).sheds
+    if has_bytes >= size_bytes or not has_room:
+        return None
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size_bytes)  # takes room and writes nothing
+    return f"a reserve of {size_bytes} bytes is kept"

@@ -1,0 +1,221 @@
+"""What a keeper should know, in plain words, and how soon: look soon, or act now.
+
+Pure: from what was read (signs.py) to sentences. The page, `darasa-box doctor` and /health say
+the same.
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from appliance.clock import TOLD
+from appliance.telemetry.queries import Contact, JobState, Unsent
+from appliance.telemetry.vitals import (
+    MEMORY_FREE_BYTES_MIN,
+    TEMPERATURE_C_MAX,
+    TEMPERATURE_C_WARM,
+    WAL_BYTES_MAX,
+    Vitals,
+)
+
+Level = Literal["works", "soon", "now"]
+DAY_MS: Final = 86_400_000
+BACKUP_OLD_MS: Final = 3 * DAY_MS
+BACKUP_TOO_OLD_MS: Final = 14 * DAY_MS
+UNSENT_OLD_MS: Final = 7 * DAY_MS
+DAMAGE: Final = frozenset({"quick-check", "full-check"})
+
+
+class Finding(Struct, frozen=True):
+    """One thing that is not as it should be, and what to do about it."""
+
+    level: Literal["soon", "now"]
+    about: str
+    words: str
+    todo: str
+
+
+class Signs(Struct, frozen=True, kw_only=True):
+    """Everything the findings are made from; the rest of the page shows it as figures."""
+
+    now_ms: int
+    clock_quality: int
+    vitals: Vitals
+    contact: Contact | None
+    unsent: Unsent
+    runs: list[JobState]
+    clients: int
+    backup_at_ms: int | None
+    check_at_ms: int | None
+    card_day: tuple[str, int] | None
+    card_day_bytes_max: int
+    host_name: str | None = None
+    host_name_wanted: str | None = None
+
+    def job(self, name: str) -> JobState | None:
+        """The last run of one job."""
+        return next((run for run in self.runs if run.name == name), None)
+
+
+def worst(findings: list[Finding]) -> Level:
+    """One word for all of it."""
+    if any(finding.level == "now" for finding in findings):
+        return "now"
+    return "soon" if findings else "works"
+
+
+def all_findings(signs: Signs) -> list[Finding]:
+    """Everything there is to say, the pressing first."""
+    found = [
+        *_damage(signs),
+        *machine_findings(signs.vitals),
+        *_card_wear(signs),
+        *_clock(signs),
+        *_network(signs),
+        *work_findings(signs),
+        *night_findings(signs),
+    ]
+    return sorted(found, key=lambda finding: finding.level != "now")
+
+
+def machine_findings(vitals: Vitals) -> list[Finding]:
+    """What the machine itself needs."""
+    found = [_room(vitals), _heat(vitals), _power(vitals), _memory(vitals), _wal(vitals)]
+    return [finding for finding in found if finding is not None]
+
+
+def _room(vitals: Vitals) -> Finding | None:
+    sheds, free = vitals.card.sheds, size(vitals.disk_free_bytes)
+    todo = "Put in a larger card, or follow the runbook, section The card is almost full."
+    if "files" in sheds:
+        words = f"The card is full ({free} left). Text is still handed in; files are refused."
+        return Finding("now", "room", words, todo)
+    return Finding("soon", "room", f"The card fills up: {free} left.", todo) if sheds else None
+
+
+def _heat(vitals: Vitals) -> Finding | None:
+    celsius = vitals.temperature_c
+    if celsius is None or celsius <= TEMPERATURE_C_WARM:
+        return None
+    todo = "Move it to a shaded place with air around it."
+    if celsius > TEMPERATURE_C_MAX:
+        return Finding("now", "heat", f"The box is too hot: {celsius:.0f} °C.", todo)
+    return Finding("soon", "heat", f"The box is warm: {celsius:.0f} °C.", todo)
+
+
+def _power(vitals: Vitals) -> Finding | None:
+    if vitals.power.under_voltage:
+        todo = "Use the power supply that came with it, and a short, thick cable."
+        return Finding("now", "power", "The box gets too little voltage.", todo)
+    if vitals.power.on_battery:
+        todo = "It works on. Housekeeping waits until the power is back."
+        return Finding("soon", "power", "The box runs on its battery.", todo)
+    return None
+
+
+def _memory(vitals: Vitals) -> Finding | None:
+    if vitals.memory_free_bytes >= MEMORY_FREE_BYTES_MIN:
+        return None
+    todo = "Switch the box off and on after school."
+    return Finding("soon", "memory", "Memory is almost used up.", todo)
+
+
+def _wal(vitals: Vitals) -> Finding | None:
+    if vitals.wal_bytes <= WAL_BYTES_MAX:
+        return None
+    words = f"The log beside the database has grown to {size(vitals.wal_bytes)}."
+    todo = "Switch the box off and on after school. If it comes back, send a support file."
+    return Finding("soon", "wal", words, todo)
+
+
+def _card_wear(signs: Signs) -> list[Finding]:
+    if signs.card_day is None or signs.card_day[1] <= signs.card_day_bytes_max:
+        return []
+    day, written = signs.card_day
+    words = f"More is written to the card than planned: {size(written)} on {day}."
+    todo = "A card wears out by being written to. Make a backup elsewhere, and send a support file."
+    return [Finding("soon", "wear", words, todo)]
+
+
+def _clock(signs: Signs) -> list[Finding]:
+    if signs.clock_quality >= TOLD:
+        return []
+    words = "The box does not know for sure what time it is. Nobody is called late meanwhile."
+    todo = "Open the page Clock on a phone and set it: one tap."
+    return [Finding("soon", "clock", words, todo)]
+
+
+def _network(signs: Signs) -> list[Finding]:
+    if signs.host_name in {None, signs.host_name_wanted}:
+        return []
+    taken, ours = f"{signs.host_name_wanted}.local", f"{signs.host_name}.local"
+    words = f"Another machine here is called {taken}; this box is {ours}."
+    todo = "Switch the other one off, or print this box's poster again."
+    return [Finding("soon", "name", words, todo)]
+
+
+def work_findings(signs: Signs) -> list[Finding]:
+    """Whether a lost box would take work with it."""
+    if signs.contact is None:
+        return []
+    if not signs.contact.is_enrolled:
+        todo = "Join a district, or keep a backup on a stick at another place."
+        return [Finding("soon", "work", "The school's work is on this box only.", todo)]
+    since_ms = signs.unsent.oldest_since_ms
+    is_sure = signs.clock_quality >= TOLD
+    if since_ms is None or not is_sure or signs.now_ms - since_ms < UNSENT_OLD_MS:
+        return []
+    days = (signs.now_ms - since_ms) // DAY_MS
+    words = f"{signs.unsent.waiting} changes have waited {days} days for the district."
+    todo = "Open District and sending: it says why. A stick carries them, too."
+    return [Finding("soon", "work", words, todo)]
+
+
+def night_findings(signs: Signs) -> list[Finding]:
+    """What the housekeeping came to."""
+    return [*_backup(signs), *_dangling(signs), *_failed(signs)]
+
+
+def _backup(signs: Signs) -> list[Finding]:
+    todo = "Leave the box on for an hour without anybody at work, or run: darasa-box backup."
+    if signs.backup_at_ms is None or signs.clock_quality < TOLD:
+        return []  # how old it is a clock must say that somebody vouches for
+    old_ms = signs.now_ms - signs.backup_at_ms
+    if old_ms < BACKUP_OLD_MS:
+        return []
+    level: Literal["soon", "now"] = "now" if old_ms >= BACKUP_TOO_OLD_MS else "soon"
+    words = f"The last backup is {old_ms // DAY_MS} days old."
+    return [Finding(level, "backup", words, todo)]
+
+
+def _damage(signs: Signs) -> list[Finding]:
+    todo = "Stop the box and follow the runbook, section The database is damaged."
+    return [
+        Finding("now", "damage", f"A check found damage: {run.effect}", todo)
+        for run in signs.runs
+        if run.name in DAMAGE and run.state == "failed"
+    ]
+
+
+def _dangling(signs: Signs) -> list[Finding]:
+    run = signs.job("key-check")
+    if run is None or not run.effect.startswith("left as they are"):
+        return []
+    todo = "Nothing is lost by it. Send a support file with the next chance."
+    return [Finding("soon", "keys", "Some rows point at nothing.", todo)]
+
+
+def _failed(signs: Signs) -> list[Finding]:
+    todo = "It is tried again by itself. If this stays for days, send a support file."
+    return [
+        Finding("soon", "night", f"Last night's {run.name} did not work: {run.effect}", todo)
+        for run in signs.runs
+        if run.state == "failed" and run.name not in DAMAGE
+    ]
+
+
+def size(count: int) -> str:
+    """Bytes as shops write them."""
+    if count >= 1_000_000_000:
+        return f"{count / 1_000_000_000:.1f} GB"
+    return f"{count / 1_000_000:.0f} MB" if count >= 1_000_000 else "less than 1 MB"

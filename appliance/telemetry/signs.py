@@ -1,0 +1,35 @@
+"""Reads everything the findings are made from, in one go."""
+
+from appliance.database.reader import Reader
+from appliance.settings import Settings
+from appliance.telemetry.card import read_wear
+from appliance.telemetry.findings import Signs
+from appliance.telemetry.queries import clients, contact, last_runs, last_success_of, unsent
+from appliance.telemetry.vitals import Vitals
+
+
+def read_signs(
+    db: Reader,
+    settings: Settings,
+    vitals: Vitals,
+    *,
+    now_ms: int,
+    clock_quality: int,
+    host_name: str | None = None,
+) -> Signs:
+    """Ask the database and the card's account; `vitals` were read beside it."""
+    return Signs(
+        now_ms=now_ms,
+        clock_quality=clock_quality,
+        vitals=vitals,
+        contact=contact(db),
+        unsent=unsent(db),
+        runs=last_runs(db),
+        clients=clients(db, now_ms=now_ms),
+        backup_at_ms=last_success_of(db, "backup"),
+        check_at_ms=last_success_of(db, "quick-check"),
+        card_day=read_wear(settings.card_wear).latest_day,
+        card_day_bytes_max=settings.card_day_bytes_max,
+        host_name=host_name,
+        host_name_wanted=settings.host_name,
+    )

@@ -1,0 +1,59 @@
+"""The keeper's pages: lights, clock and poster, on phone and desk, by day and by night."""
+
+from itertools import product
+
+import pytest
+
+from appliance.clock import kernel_is_synchronised, system_clock
+from appliance.database.writer import Writer
+from appliance.maintenance.commands import record_run
+from tests.browser.conftest import DESK, PHONE
+from tests.browser.test_pages import SPILLS, keep_picture, violations
+from tests.cast import NOW_MS
+
+pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.timeout(120)]
+
+PAGES = [("box", "/box"), ("poster", "/box/poster"), ("clock", "/clock")]
+LOOKS = list(product([("phone", PHONE), ("desk", DESK)], ["light", "dark"]))
+
+
+@pytest.fixture
+def nights(database):
+    """A good night, and a check that found something."""
+    writer = Writer(database)
+    writer.start()
+    for name, state, effect in (
+        ("backup", "ok", "nightly-20251124.db, 12300000 bytes, verified; 1 old ones removed"),
+        ("full-check", "failed", "nightly-20251124.db: row 7 missing from index person_org"),
+        ("reclaim-space", "ok", "312 pages given back"),
+    ):
+        writer.write_blocking(record_run, name, state, effect, started_at_ms=NOW_MS, took_ms=900)
+    writer.stop()
+
+
+def test_the_keepers_pages_fit_and_are_accessible(phone, nights):
+    wrong = []
+    for (device, viewport), scheme in LOOKS:
+        context = phone("keeper", viewport=viewport, color_scheme=scheme, bypass_csp=True)
+        for name, path in PAGES:
+            page = context.new_page()
+            assert page.goto(path).status == 200, name
+            page.wait_for_load_state("networkidle")
+            keep_picture(page, f"{name}-{device}-{scheme}")
+            wrong += [f"{name}: spills {element}" for element in page.evaluate(SPILLS)]
+            wrong += [f"{name}: {violation}" for violation in violations(page)]
+            page.close()
+    assert wrong == []
+
+
+def test_one_tap_tells_the_box_what_the_phone_knows(phone, server):
+    page = phone("mr_otieno").new_page()
+    page.goto("/teach")
+    if kernel_is_synchronised():  # this machine needs nobody, and asks nobody
+        assert page.locator("[data-phone-clock]").count() == 0
+        return
+    page.get_by_role("button", name="Set the box by this phone").click()
+    page.get_by_text("has said so since").wait_for()
+    told = page.request.get("/api/v1/clock").json()
+    assert told["is_sure"]
+    assert abs(told["now_ms"] / 1_000 - system_clock() / 1_000) < 60

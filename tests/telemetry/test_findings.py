@@ -1,0 +1,127 @@
+"""What a keeper is told: in plain words, only when there is something to do, the pressing first."""
+
+import pytest
+from msgspec import structs
+
+from appliance.clock import SINCE_BOOT, TOLD
+from appliance.room import MIB
+from appliance.telemetry.exposition import requests
+from appliance.telemetry.findings import Signs, all_findings, machine_findings, worst
+from appliance.telemetry.meter import Route
+from appliance.telemetry.power import Power
+from appliance.telemetry.queries import Contact, JobState, Unsent
+from appliance.telemetry.vitals import (
+    TEMPERATURE_C_MAX,
+    TEMPERATURE_C_WARM,
+    WAL_BYTES_MAX,
+    Vitals,
+)
+
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
+FINE = Vitals(
+    uss_bytes=60 << 20,
+    memory_free_bytes=2 << 30,
+    disk_free_bytes=8 << 30,
+    disk_total_bytes=32 << 30,
+    database_bytes=4 << 20,
+    wal_bytes=1 << 20,
+    temperature_c=55.0,
+    uptime_s=100,
+)
+WELL = Signs(
+    now_ms=NOW_MS,
+    clock_quality=TOLD,
+    vitals=FINE,
+    contact=Contact(is_enrolled=True, contact_at_ms=1, contact_error=None),
+    unsent=Unsent(waiting=3, oldest_since_ms=NOW_MS - DAY_MS),
+    runs=[JobState("backup", "ok", NOW_MS, "done")],
+    clients=31,
+    backup_at_ms=NOW_MS - DAY_MS,
+    check_at_ms=NOW_MS - DAY_MS,
+    card_day=("2026-09-20", 400_000_000),
+    card_day_bytes_max=2_000_000_000,
+    host_name="darasa",
+    host_name_wanted="darasa",
+)
+
+
+def failed(name):
+    return {"runs": [JobState(name, "failed", NOW_MS, "row 7 of an index is missing")]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "about"),
+    [
+        ({}, None),
+        ({"temperature_c": None}, None),
+        ({"disk_free_bytes": 700 * MIB}, ("soon", "room")),
+        ({"disk_free_bytes": 100 * MIB}, ("now", "room")),
+        ({"memory_free_bytes": 1 << 20}, ("soon", "memory")),
+        ({"temperature_c": TEMPERATURE_C_WARM + 1}, ("soon", "heat")),
+        ({"temperature_c": TEMPERATURE_C_MAX + 1}, ("now", "heat")),
+        ({"power": Power(under_voltage=True)}, ("now", "power")),
+        ({"power": Power(on_battery=True)}, ("soon", "power")),
+        ({"wal_bytes": WAL_BYTES_MAX + 1}, ("soon", "wal")),
+    ],
+)
+def test_the_machine_is_complained_of_only_when_a_person_should_do_something(changes, about):
+    found = machine_findings(structs.replace(FINE, **changes))
+    assert [(each.level, each.about) for each in found] == ([about] if about else [])
+    assert all(each.words.endswith(".") and each.todo.endswith(".") for each in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "about"),
+    [
+        ({}, None),
+        ({"contact": None, "backup_at_ms": None}, None),  # nobody's box yet
+        (
+            {"contact": Contact(is_enrolled=False, contact_at_ms=None, contact_error=None)},
+            ("soon", "work"),
+        ),
+        ({"unsent": Unsent(9, NOW_MS - 8 * DAY_MS)}, ("soon", "work")),
+        ({"clock_quality": SINCE_BOOT}, ("soon", "clock")),
+        ({"card_day": ("2026-09-20", 2_000_000_001)}, ("soon", "wear")),
+        ({"card_day": None}, None),
+        ({"backup_at_ms": NOW_MS - 4 * DAY_MS}, ("soon", "backup")),
+        ({"backup_at_ms": NOW_MS - 14 * DAY_MS}, ("now", "backup")),
+        ({"backup_at_ms": 0, "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
+        ({"host_name": "darasa-2"}, ("soon", "name")),
+        ({"host_name": None}, None),
+        (failed("quick-check"), ("now", "damage")),
+        (failed("full-check"), ("now", "damage")),
+        (failed("backup"), ("soon", "night")),
+        ({"runs": [JobState("key-check", "ok", 1, "left as they are: 2 of …")]}, ("soon", "keys")),
+    ],
+)
+def test_the_school_is_told_what_to_do(changes, about):
+    found = all_findings(structs.replace(WELL, **changes))
+    assert [(each.level, each.about) for each in found] == ([about] if about else [])
+    assert worst(found) == (about[0] if about else "works")
+
+
+def test_what_must_be_done_today_stands_first():
+    signs = structs.replace(
+        WELL,
+        clock_quality=SINCE_BOOT,
+        vitals=structs.replace(FINE, power=Power(under_voltage=True), wal_bytes=1 << 30),
+    )
+    found = all_findings(signs)
+    assert [each.level for each in found] == ["now", "soon", "soon"]
+    assert worst(found) == "now"
+
+
+def test_a_histogram_counts_upwards_to_all_answers():
+    route = Route()
+    for seconds in (0.001, 0.004, 0.004, 3.0):
+        route.note(200, seconds)
+    lines = list(requests({("GET", "/learn/tasks/{assessment_id}"): route}))
+    counts = [int(line.rsplit(" ", 1)[1]) for line in lines if "_bucket" in line]
+    assert counts == sorted(counts)
+    assert counts[0] == 1
+    assert counts[-1] == 4
+    assert (
+        'darasa_requests_total{method="GET",route="/learn/tasks/{assessment_id}",status="200"} 4'
+        in lines
+    )
