@@ -37,9 +37,10 @@ class Box(Struct, frozen=True):
     quality: Callable[[], int] = clock_quality
     monotonic_s: Callable[[], float] = time.monotonic
 
-    def local(self) -> datetime:
-        """The local time as the box has it."""
-        return datetime.fromtimestamp(self.clock() / 1_000, UTC).astimezone()
+    def local(self, at_ms: int | None = None) -> datetime:
+        """The local time as the box has it, now or then."""
+        ms = self.clock() if at_ms is None else at_ms
+        return datetime.fromtimestamp(ms / 1_000, UTC).astimezone()
 
     @property
     def is_clock_sure(self) -> bool:

@@ -68,7 +68,7 @@ class Night:
             return False
         now_ms = box.clock()
         last_ms = last_success_at_ms(box.readers.here, job.name, now_ms=now_ms)
-        if last_ms is None or last_ms < job.last_slot(box.local()).timestamp() * 1_000:
+        if last_ms is None or job.is_due(box.local(last_ms), box.local(now_ms)):
             return True
         # A board that never knows the time counts only the hours it runs: its day is a start.
         started_ms = now_ms - (box.monotonic_s() - self._started_s) * 1_000

@@ -1,9 +1,10 @@
 """The whole night on one screen; also printed in docs/runbook.md."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from apscheduler.triggers.cron import CronTrigger
 from msgspec import Struct
 
 from appliance.maintenance.box import DAY_MS, Box, conditions
@@ -73,17 +74,16 @@ class Job(Struct, frozen=True):
         reason = held_back(self.guards_after(late_ms), conditions(box))
         return self.skip_if(box) if reason is None and self.skip_if else reason
 
-    def last_slot(self, local: datetime) -> datetime:
-        """When it should last have run, as of `local`."""
-        slots = (
-            local.replace(hour=hour, minute=self.minute, second=0, microsecond=0)
-            - timedelta(days=days)
-            for days in range(8)
-            for hour in self.hours
+    def is_due(self, last: datetime, now: datetime) -> bool:
+        """Whether a time it should run at has passed since it last worked."""
+        trigger = CronTrigger(
+            day_of_week=self.weekday,
+            hour=",".join(map(str, self.hours)),
+            minute=self.minute,
+            timezone=now.tzinfo,
         )
-        return max(
-            slot for slot in slots if slot <= local and self.weekday in {None, slot.weekday()}
-        )
+        slot: datetime = trigger.get_next_fire_time(last, now)
+        return slot <= now
 
 
 NIGHT: Final = (

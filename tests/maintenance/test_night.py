@@ -99,16 +99,19 @@ async def test_what_holds_heavy_work_back(box, changes, reason):
 
 
 @pytest.mark.parametrize(
-    ("local", "slot"),
-    [("2026-09-21T02:09", "2026-09-20T02:10"), ("2026-09-21T02:10", "2026-09-21T02:10")],
+    ("job", "last", "now", "is_due"),
+    [
+        ("prune-logs", "2026-09-20T02:11", "2026-09-21T02:09", False),
+        ("prune-logs", "2026-09-20T02:11", "2026-09-21T02:10", True),
+        ("full-check", "2026-09-13T03:30", "2026-09-20T03:29", False),
+        ("full-check", "2026-09-13T03:29", "2026-09-13T03:30", True),
+        ("health-sample", "2026-09-20T07:06", "2026-09-20T10:04", False),
+        ("health-sample", "2026-09-20T07:06", "2026-09-20T10:05", True),
+    ],
 )
-async def test_a_daily_job_has_a_slot_a_day(local, slot):
-    assert BY_NAME["prune-logs"].last_slot(datetime.fromisoformat(local)).isoformat()[:16] == slot
-
-
-async def test_a_weekly_job_has_a_slot_a_week():
-    slot = BY_NAME["full-check"].last_slot(datetime.fromisoformat("2026-09-20T03:29"))
-    assert slot.isoformat() == "2026-09-13T03:30:00"
+async def test_a_job_is_due_once_its_time_has_passed_since_it_last_worked(job, last, now, is_due):
+    then, at = (datetime.fromisoformat(words).astimezone() for words in (last, now))
+    assert BY_NAME[job].is_due(then, at) is is_due
 
 
 async def test_a_week_of_nights_does_everything_once_a_night(box, times):
