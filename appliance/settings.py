@@ -18,6 +18,14 @@ from appliance.errors import Invalid
 ENVIRONMENT_PREFIX: Final = "DARASA_"
 
 
+class SettingWrong(Invalid):
+    """The file of settings, or a DARASA_ variable, says what no box can do."""
+
+    code = "setting-wrong"
+    title = "A setting is not right"
+    hint = "Correct it in the file or the DARASA_ variable, and start again."
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The box's settings. Defaults suit the appliance image."""
 
@@ -147,15 +155,17 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises Invalid when one is unknown or out of range."""
+    """Read the settings. Raises SettingWrong: unknown, out of range, or no such file."""
     values: dict[str, Any] = {}
     try:
         if path is not None:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         values |= from_environment(environ)
         return msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"settings {path or 'from the environment'}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingWrong(f"{path}: {error}") from error
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        raise SettingWrong(f"{path or 'from the environment'}: {error}") from error
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import Invalid
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings, SettingWrong, load_settings
 
 
 def test_without_a_file_the_appliance_defaults_hold():
@@ -37,12 +36,18 @@ def test_the_environment_wins_over_the_file(tmp_path):
 def test_a_mistake_in_the_file_is_named(tmp_path, text, complaint):
     file = tmp_path / "darasa.toml"
     file.write_text(text)
-    with pytest.raises(Invalid, match=complaint):
+    with pytest.raises(SettingWrong, match=complaint):
         load_settings(file, {})
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):
     file = tmp_path / "darasa.toml"
     file.write_bytes('host_name = "é"'.encode("latin-1"))
-    with pytest.raises(Invalid, match="utf-8"):
+    with pytest.raises(SettingWrong, match="utf-8"):
         load_settings(file, {})
+
+
+@pytest.mark.parametrize("name", ["none.toml", "."])
+def test_a_file_that_cannot_be_read_is_a_sentence_too(tmp_path, name):
+    with pytest.raises(SettingWrong, match="No such file|Is a directory"):
+        load_settings(tmp_path / name, {})
