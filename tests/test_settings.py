@@ -49,5 +49,5 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["none.toml", "."])
 def test_a_file_that_cannot_be_read_is_a_sentence_too(tmp_path, name):
-    with pytest.raises(SettingWrong, match="No such file|Is a directory"):
+    with pytest.raises(SettingWrong, match=r"No such file|Is a directory"):
         load_settings(tmp_path / name, {})
