@@ -112,6 +112,12 @@ def migrate(
             raise
 
 
+def lay_out(path: Path, migrations: Path, *, version: int, now_ms: int) -> None:
+    """Make a new, empty file with the schema of a version. The caller holds the files alone."""
+    assert not path.exists(), path
+    _apply_all(path, read_migrations(migrations)[:version], now_ms=now_ms, vfs=None)
+
+
 def read_migrations(folder: Path) -> list[Migration]:
     """Read the numbered files: 0001 to the last one, without a gap."""
     found = []
