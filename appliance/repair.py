@@ -1,24 +1,75 @@
-"""After a loss: a backup back in place, and the school's keys out of their envelope.
+"""The ladder after damage: sound, salvaged, restored, or lessons to read and nothing else.
 
-Both need the box stopped. A backup is a copy of the database; the keys stand beside it,
-sealed to the recovery code that was printed when the box was claimed.
+Every step builds a new file, checks it, and gives it the name of the old one; the old one is
+kept. Nothing is ever repaired by deleting, and no box that has keys begins an empty school.
 """
 
+import logging
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
+from msgspec import Struct
 
 from appliance.accounts.faults import WrongRecoveryCode
-from appliance.accounts.keys import SEALED, open_sealed_keys, write_keys
+from appliance.accounts.keys import (
+    SEALED,
+    SchoolKeys,
+    new_recovery_code,
+    open_sealed_keys,
+    write_keys,
+)
+from appliance.backups.envelope import is_sealed, read_label, unseal
+from appliance.backups.faults import BackupNotOurs
+from appliance.backups.journal import Repair, note_repair
+from appliance.backups.label import Label
+from appliance.backups.opening import bring_files, open_label
+from appliance.backups.stock import Copy, copies, newest_first
+from appliance.backups.trial import workroom
+from appliance.backups.whose import joined_district, newer_words, school_here
 from appliance.database.backup import BackupResult, back_up
+from appliance.database.faults import BackupUnusable, SalvageFailed
+from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import exclusive_lock
-from appliance.database.restoring import restore_backup
+from appliance.database.migrate import EDGE_MIGRATIONS, file_version
+from appliance.database.restoring import remove_database, restore_backup, swap
+from appliance.database.salvage import Salvaged, salvage
+from appliance.database.wal import read_wal
+from appliance.durable import put_private, sync_path
 from appliance.errors import Conflict
 from appliance.settings import Settings
+from appliance.web.moments import moment
+
+logger = logging.getLogger(__name__)
+
+State = Literal["new", "sound", "salvaged", "restored", "reading"]
 
 KEYS_ENDING: Final = ".keys"
+REPORT: Final = "report.json"
+LOST_LOG: Final = (
+    "The write-ahead log is damaged or gone: what was written in the last minutes before the"
+    " box stopped may be missing. What the district has comes back from there."
+)
+CUT_LOG: Final = (
+    "The last write before the box stopped was cut off; whoever sent it was not told yes."
+)
+
+
+class Footing(Struct, frozen=True):
+    """What the box stands on after looking, and what a person should know about it."""
+
+    state: State
+    words: list[str] = []
+
+
+class Doubt(Struct, frozen=True):
+    """Why the database must not be trusted as it lies there."""
+
+    problems: list[str]
+    notes: list[str]
 
 
 class KeysPresent(Conflict):
@@ -29,26 +80,227 @@ class KeysPresent(Conflict):
     hint = "Move the folder `keys` away first if it really is another school's."
 
 
-def back_up_with_keys(settings: Settings, target: Path) -> BackupResult:
-    """Copy the live database, and the sealed keys beside it where there are any."""
-    result = back_up(settings.database, target)
-    sealed = settings.keys / SEALED
-    if sealed.exists():
-        shutil.copyfile(sealed, sealed_beside(target))
-    return result
+@contextmanager
+def noting_the_stop(settings: Settings) -> Iterator[None]:
+    """Leave a mark that only a clean stop takes away."""
+    put_private(settings.unclean, b"running\n")
+    yield
+    settings.unclean.unlink(missing_ok=True)
+    sync_path(settings.data_dir)
 
 
-def sealed_beside(backup: Path) -> Path:
-    """Where the sealed keys of a backup stand."""
-    return backup.with_name(backup.name + KEYS_ENDING)
+def find_footing(settings: Settings, *, now_ms: int) -> Footing:
+    """Look at the database after a stop and climb down the ladder as far as is needed.
 
-
-def restore_school(settings: Settings, backup: Path, *, now_ms: int) -> Path | None:
-    """Put a backup in place; return the folder that holds what was there before, if anything."""
+    Raises DataDirInUse when something has to be repaired while the agent holds the files.
+    """
+    if not _had_school(settings):
+        return _begin_anew(settings, now_ms=now_ms)
+    doubt = look(settings)
+    if not doubt.problems:
+        for note in doubt.notes:
+            _note(settings, "sound", [note], now_ms=now_ms)
+        return Footing("sound", doubt.notes)
     with exclusive_lock(settings.data_dir):
+        return _climb(settings, doubt, now_ms=now_ms)
+
+
+def look(settings: Settings) -> Doubt:
+    """Read the whole file after an unclean stop; after a clean one only its first page."""
+    path = settings.database
+    if not path.exists() or not path.stat().st_size:
+        return Doubt([f"{path.name} is missing or empty"], [])
+    if file_version(path) == 0:
+        return Doubt([f"{path.name} does not begin like a school's database"], [])
+    if not settings.unclean.exists():
+        return Doubt([], [])
+    log = path.with_name(path.name + "-wal")
+    is_lost = not log.exists() or read_wal(log).is_damaged
+    found = (full_check if is_lost else quick_check)(path).problems
+    notes = [LOST_LOG] if is_lost else [CUT_LOG] if read_wal(log).is_cut else []
+    return Doubt(found, notes)
+
+
+def _had_school(settings: Settings) -> bool:
+    return settings.keys.exists() or any(settings.backups.glob("nightly-*.db"))
+
+
+def _begin_anew(settings: Settings, *, now_ms: int) -> Footing:
+    """A box without keys was never a school's: there is nothing to lose, and still it is kept."""
+    path = settings.database
+    if not path.exists() or (file_version(path) and not quick_check(path).problems):
+        return Footing("new")
+    with exclusive_lock(settings.data_dir):
+        aside = settings.data_dir / f"before-repair-{now_ms}"
+        aside.mkdir(mode=0o700)
+        for file in settings.data_dir.glob(f"{path.name}*"):
+            shutil.move(file, aside)
+    words = "This box belonged to no school yet, and its empty database was damaged: a new one."
+    return Footing("new", [words])
+
+
+def _climb(settings: Settings, doubt: Doubt, *, now_ms: int) -> Footing:
+    logger.error("database damaged problem=%s", doubt.problems[0])
+    aside = settings.data_dir / f"before-repair-{now_ms}"
+    with copies(settings) as stock:
+        found = newest_first(stock)
+        footing = _salvaged(settings, found, doubt, aside, now_ms=now_ms)
+        return footing or _restored(settings, found, aside, now_ms=now_ms) or _reading(doubt)
+
+
+def _salvaged(
+    settings: Settings, stock: list[Copy], doubt: Doubt, aside: Path, *, now_ms: int
+) -> Footing | None:
+    path, backup = settings.database, stock[0] if stock else None
+    fresh = path.with_name(f"{path.name}.salvaged")
+    remove_database(fresh)
+    if not path.exists():
+        return None
+    try:
+        saved = salvage(
+            path,
+            fresh,
+            backup=backup.path if backup else None,
+            migrations=EDGE_MIGRATIONS,
+            now_ms=now_ms,
+        )
+    except SalvageFailed as error:
+        logger.error("salvage failed cause=%s", error.detail)  # noqa: TRY400 -- the words say it
+        remove_database(fresh)
+        return None
+    swap(fresh, path, aside)
+    put_private(aside / REPORT, msgspec.json.format(msgspec.json.encode(saved)))
+    words = [*salvage_words(saved, backup), *doubt.notes, f"The damaged file is kept in {aside}."]
+    _note(settings, "salvaged", words, now_ms=now_ms, saved=saved)
+    return Footing("salvaged", words)
+
+
+def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int) -> Footing | None:
+    for copy in stock:
+        try:
+            restore_backup(copy.path, settings.database, aside)
+        except (BackupUnusable, OSError) as error:
+            logger.error("backup unusable file=%s cause=%s", copy.name, error)  # noqa: TRY400
+            continue
+        words = [
+            f"The database could not be read any more. The backup {copy.name} is in its place.",
+            "What was written after it comes back from the district as far as it arrived.",
+            f"The rest is in {aside} and may be lost.",
+        ]
+        _note(settings, "restored", words, now_ms=now_ms)
+        return Footing("restored", words)
+    return None
+
+
+def _reading(doubt: Doubt) -> Footing:
+    words = [
+        f"The school's database is damaged and could not be repaired: {doubt.problems[0]}.",
+        "Lessons can be read. Nothing can be handed in: phones keep what is written on them.",
+        "Put the backup stick in and start the box again, or call the district.",
+    ]
+    return Footing("reading", words)
+
+
+def salvage_words(saved: Salvaged, backup: Copy | None) -> list[str]:
+    """What was saved and what was not, for a keeper."""
+    words = [f"The database was damaged. {saved.rows} rows were saved into a new one."]
+    filled = sum(loss.from_backup for loss in saved.losses)
+    if filled and backup is not None:
+        words.append(f"{filled} of them come from the backup {backup.name} and may be older.")
+    for loss in saved.losses:
+        if loss.missing:
+            words.append(f"{loss.table}: {len(loss.missing)} rows are missing.")
+        if loss.may_miss_more:
+            words.append(f"{loss.table}: rows may be missing that nothing names any more.")
+    if saved.is_whole:
+        words.append("Nothing is missing.")
+    else:
+        words.append("What had arrived at the district comes back from there.")
+    return words
+
+
+def restore_school(
+    settings: Settings, backup: Path, *, code: Callable[[], str], now_ms: int
+) -> list[str]:
+    """Put a backup in place; return what a keeper should know about it.
+
+    `code` asks for the recovery code, or the district's code for this one backup, when the
+    keys of this box do not open it. Raises BackupUnusable, BackupDamaged, BackupNotOurs,
+    WrongPassphrase, DataDirInUse; then nothing was changed.
+    """
+    with exclusive_lock(settings.data_dir), workroom(settings) as work:
         aside = settings.data_dir / f"before-restore-{now_ms}"
-        restore_backup(backup, settings.database, aside)
-    return aside if aside.exists() else None
+        if not backup.is_file():
+            raise BackupUnusable(f"{backup} is not there")
+        if not is_sealed(backup):
+            restore_backup(backup, settings.database, aside)
+            return _what_returns(settings, backup.name, aside)
+        return _restore_sealed(settings, backup, work, aside, code)
+
+
+def _restore_sealed(
+    settings: Settings, backup: Path, work: Path, aside: Path, code: Callable[[], str]
+) -> list[str]:
+    label = read_label(backup)
+    _refuse_other_school(settings, label)
+    opened = open_label(settings, label, code)
+    plain = work / "unsealed.db"
+    keys = unseal(backup, opened.secret, plain)
+    restore_backup(plain, settings.database, aside)
+    words = [f"{label.school_name}, as of {moment(label.made_at_ms)}."]
+    words += _what_returns(settings, backup.name, aside)
+    words += bring_files(settings, backup.parent, label, keys)
+    return words + _write_missing_keys(settings, keys, opened.recovery_code)
+
+
+def _refuse_other_school(settings: Settings, label: Label) -> None:
+    """A box without keys is nobody's yet; one whose file is too damaged to ask has its keys."""
+    here = school_here(settings.database)
+    if settings.keys.exists() and here is not None and here != label.school_id:
+        raise BackupNotOurs(f"it is the backup of {label.school_name}")
+
+
+def _write_missing_keys(settings: Settings, keys: SchoolKeys, code: str | None) -> list[str]:
+    """Keys that are there stay; a new board takes those of the backup, and PINs go on working."""
+    if settings.keys.exists():
+        return []
+    new_code = code or new_recovery_code()
+    write_keys(settings.keys, keys, new_code)
+    if code:
+        return ["The keys came with it: PINs and passwords work as before."]
+    return [
+        "The keys came with it: PINs and passwords work as before.",
+        f"A new recovery code, shown this once: {new_code}",
+    ]
+
+
+def _what_returns(settings: Settings, name: str, aside: Path) -> list[str]:
+    words = [f"{name} is in place."]
+    is_enrolled = joined_district(settings.database)
+    if is_enrolled:
+        words.append(
+            "What the district has of this school comes back at the next contact; until then"
+            " newer hand-ins and marks are missing here."
+        )
+    else:
+        words.append("This school has no district: nothing comes back from elsewhere.")
+    if not aside.exists():
+        return words
+    words.append(f"What was there before is kept in {aside}.")
+    return words + newer_words(aside / settings.database.name, settings.database)
+
+
+def _note(
+    settings: Settings,
+    state: State,
+    words: list[str],
+    *,
+    now_ms: int,
+    saved: Salvaged | None = None,
+) -> None:
+    missing = {loss.table: len(loss.missing) for loss in saved.losses} if saved else {}
+    with suppress(OSError):  # a card too full for a line must not keep the box from serving
+        note_repair(settings, Repair(at_ms=now_ms, state=state, words=words, missing=missing))
 
 
 def open_keys(settings: Settings, sealed: Path, recovery_code: str) -> None:
@@ -61,3 +313,12 @@ def open_keys(settings: Settings, sealed: Path, recovery_code: str) -> None:
         except msgspec.DecodeError as error:
             raise WrongRecoveryCode(f"{sealed} does not hold sealed keys: {error}") from error
         write_keys(settings.keys, keys, recovery_code)
+
+
+def back_up_plainly(settings: Settings, target: Path) -> BackupResult:
+    """Copy the live database unsealed, and the sealed keys beside it where there are any."""
+    result = back_up(settings.database, target)
+    sealed = settings.keys / SEALED
+    if sealed.exists():
+        shutil.copyfile(sealed, target.with_name(target.name + KEYS_ENDING))
+    return result

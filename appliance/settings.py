@@ -67,6 +67,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " hand-ins and marks are sent. Empty: always.",
         ),
     ] = ""
+    backup_dir: Annotated[
+        str,
+        Meta(
+            description="Where backups go: a folder on another disk, prepared with"
+            " `darasa-box backup-medium`. Empty: whatever prepared stick is plugged in."
+        ),
+    ] = ""
 
     @property
     def clock_file(self) -> Path:
@@ -97,6 +104,26 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def backups(self) -> Path:
         """Verified copies of the database."""
         return self.data_dir / "backups"
+
+    @property
+    def backup_work(self) -> Path:
+        """Where backups are put together and tried out; empty in between."""
+        return self.data_dir / "backup-work"
+
+    @property
+    def backup_runs(self) -> Path:
+        """What became of each backup and each drill."""
+        return self.data_dir / "backup-runs"
+
+    @property
+    def repairs(self) -> Path:
+        """What the box did about a damaged database."""
+        return self.data_dir / "repairs"
+
+    @property
+    def unclean(self) -> Path:
+        """There while the box runs: a start that finds it looks at the whole database."""
+        return self.data_dir / "unclean"
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

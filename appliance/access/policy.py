@@ -149,6 +149,11 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,
     "GET /box": KEEPER,
+    # backups
+    "GET /api/v1/box/backups": KEEPER,
+    "POST /api/v1/box/backups": KEEPER,
+    "GET /box/backups": KEEPER,
+    "POST /box/backups": KEEPER,
     # orders
     "GET /api/v1/announcements": SIGNED_IN,
     "GET /api/v1/box/orders": KEEPER,

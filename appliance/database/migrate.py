@@ -138,6 +138,14 @@ def schema_version(path: Path) -> int:
         return _version(connection)
 
 
+def file_version(path: Path) -> int:
+    """The same of a file that may be anything; 0 when it is no database of ours."""
+    try:
+        return schema_version(path)
+    except apsw.Error:
+        return 0
+
+
 def require_schema(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:
     """Raise SchemaMismatch unless the file has exactly the schema this program knows."""
     has, wants = schema_version(path), len(read_migrations(migrations))

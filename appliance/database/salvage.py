@@ -47,6 +47,8 @@ SELECT enrolment_id, section_id, max(percent)
 TRIGGERS: Final[LiteralString] = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
 ROOTS: Final[LiteralString] = "SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0"
 
+BACKUP_COLUMNS: Final[LiteralString] = "SELECT name FROM pragma_table_info(?1, 'backup')"
+
 Key = tuple[SQLiteValue, ...]
 
 
@@ -54,7 +56,7 @@ class TableLoss(Struct, frozen=True, kw_only=True):
     """What became of one damaged table.
 
     `missing`: keys an index still names, as hex. `may_miss_more`: no index could vouch that
-    these are all.
+    these are all. `may_be_older`: rows of the backup, which may have changed since.
     """
 
     table: str
@@ -62,6 +64,7 @@ class TableLoss(Struct, frozen=True, kw_only=True):
     from_backup: int
     missing: list[str]
     may_miss_more: bool
+    may_be_older: bool
 
 
 class Salvaged(Struct, frozen=True, kw_only=True):
@@ -81,23 +84,30 @@ class Salvaged(Struct, frozen=True, kw_only=True):
 def salvage(
     path: Path, fresh: Path, *, backup: Path | None, migrations: Path, now_ms: int
 ) -> Salvaged:
-    """Build `fresh` from what is readable at `path`. Raises SalvageFailed, StorageFull."""
+    """Build `fresh` from what is readable at `path`. Raises SalvageFailed."""
     began = time.monotonic_ns()
+    try:
+        rows, losses, homeless = _build(path, fresh, backup, migrations, now_ms)
+    except (apsw.Error, OSError) as error:
+        raise SalvageFailed(f"salvage {path}: {error}") from error
+    took_ms = (time.monotonic_ns() - began) // 1_000_000
+    return Salvaged(rows=rows, losses=losses, homeless_pages=homeless, took_ms=took_ms)
+
+
+def _build(
+    path: Path, fresh: Path, backup: Path | None, migrations: Path, now_ms: int
+) -> tuple[int, list[TableLoss], int]:
     pages = Pages(path)
     version = pages.user_version or (_version(backup) if backup else 0)
     if not 0 < version <= len(read_migrations(migrations)):
         version = len(read_migrations(migrations))
     lay_out(fresh, migrations, version=version, now_ms=now_ms)
     with closing(open_connection(fresh, role="writer")) as connection:
-        try:
-            rows, losses, homeless = _fill(connection, pages, backup)
-        except apsw.FullError as error:
-            raise SalvageFailed(f"salvage {path}: the card is too full for a new file") from error
+        found = _fill(connection, pages, backup)
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     _verify(fresh)
     sync_path(fresh)
-    took_ms = (time.monotonic_ns() - began) // 1_000_000
-    return Salvaged(rows=rows, losses=losses, homeless_pages=homeless, took_ms=took_ms)
+    return found
 
 
 def _fill(
@@ -105,7 +115,7 @@ def _fill(
 ) -> tuple[int, list[TableLoss], int]:
     connection.pragma("foreign_keys", 0)
     if backup is not None:
-        connection.execute("ATTACH ?1 AS backup", (f"file:{backup}?mode=ro",))
+        connection.execute("ATTACH ?1 AS backup", (str(backup),))
     connection.execute("BEGIN IMMEDIATE")
     triggers = _without_triggers(connection)
     shaped = [shape for shape in shapes(connection) if shape.name != OWN]
@@ -202,13 +212,13 @@ def _mend(
         from_backup=filled,
         missing=sorted(missing),
         may_miss_more=not is_sure,
+        may_be_older=filled > 0 and "version" in shape.columns,
     )
 
 
 def _from_backup(connection: apsw.Connection, shape: TableShape) -> int:
     """Take what the backup has and the new table lacks."""
-    pragma = f"SELECT name FROM pragma_table_info('{shape.name}', 'backup')"
-    has = {str(name) for (name,) in connection.execute(pragma)}
+    has = {str(name) for (name,) in connection.execute(BACKUP_COLUMNS, (shape.name,))}
     columns = ", ".join(f'"{name}"' for name in shape.columns if name in has)
     if not columns:
         return 0
@@ -220,9 +230,7 @@ def _from_backup(connection: apsw.Connection, shape: TableShape) -> int:
     return connection.total_changes() - before
 
 
-def _known_keys(
-    forest: Forest, shape: TableShape, roots: dict[str, int]
-) -> tuple[set[Key], bool]:
+def _known_keys(forest: Forest, shape: TableShape, roots: dict[str, int]) -> tuple[set[Key], bool]:
     """The keys that indexes of a table still name, and whether one whole index vouches for all."""
     known: set[Key] = set()
     is_sure = False

@@ -6,7 +6,7 @@ import apsw
 from msgspec import Struct
 
 from appliance.database.pages import Cell
-from appliance.database.reader import SQLiteValue
+from appliance.database.reader import Reader, SQLiteValue
 
 TABLES: Final[LiteralString] = """
 SELECT name, wr
@@ -31,6 +31,35 @@ SELECT name
   FROM pragma_index_xinfo(?1)
  ORDER BY seqno
 """
+
+
+class Named(Struct, frozen=True):
+    """A table; `wr`: it has no rowids."""
+
+    name: str
+    wr: int
+
+
+class Column(Struct, frozen=True):
+    """A column; `pk` counts the places of the key from 1."""
+
+    name: str
+    type: str
+    dflt_value: str | None
+    pk: int
+
+
+class NamedIndex(Struct, frozen=True):
+    """An index; a partial one names some rows only."""
+
+    name: str
+    partial: int
+
+
+class Held(Struct, frozen=True):
+    """A column of an index; None is the row's number."""
+
+    name: str | None
 
 
 class Index(Struct, frozen=True):
@@ -67,46 +96,48 @@ class TableShape(Struct, frozen=True, kw_only=True):
 
 def shapes(connection: apsw.Connection) -> list[TableShape]:
     """Describe every table of the file."""
-    return [_shape(connection, name, wr) for name, wr in connection.execute(TABLES).fetchall()]
+    reader = Reader(connection)
+    return [
+        _shape(reader, table.name, has_rowid=not table.wr) for table in reader.rows(Named, TABLES)
+    ]
 
 
-def _shape(connection: apsw.Connection, name: str, wr: int) -> TableShape:
-    found = connection.execute(COLUMNS, (name,)).fetchall()
-    keys = [row[0] for row in sorted((row for row in found if row[3]), key=lambda row: row[3])]
-    alias = [at for at, row in enumerate(found) if row[1] == "INTEGER" and [row[0]] == keys]
-    if wr:  # the key comes first, then the rest
-        found = [row for key in keys for row in found if row[0] == key] + [
-            row for row in found if row[0] not in keys
-        ]
-    columns = [str(row[0]) for row in found]
+def _shape(reader: Reader, name: str, *, has_rowid: bool) -> TableShape:
+    found = reader.rows(Column, COLUMNS, (name,))
+    keys = [each.name for each in sorted(found, key=lambda each: each.pk) if each.pk]
+    alias = [at for at, each in enumerate(found) if each.type == "INTEGER" and [each.name] == keys]
+    if not has_rowid:  # the key comes first, then the rest
+        found = sorted(found, key=lambda each: each.pk or len(found) + 1)
+    columns = [each.name for each in found]
     names = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join("?" for _ in columns)
     key_names = ", ".join(f'"{key}"' for key in keys)
     return TableShape(
         name=name,
-        has_rowid=not wr,
+        has_rowid=has_rowid,
         columns=columns,
-        defaults=[_default(connection, row[2]) for row in found],
-        alias=alias[0] if alias and not wr else None,
-        indexes=_indexes(connection, name, keys),
+        defaults=[_default(each.dflt_value) for each in found],
+        alias=alias[0] if alias and has_rowid else None,
+        indexes=_indexes(reader, name, keys),
         clear=f'DELETE FROM "{name}"',  # noqa: S608 -- names of our own schema
         insert=f'INSERT OR IGNORE INTO "{name}" ({names}) VALUES ({marks})',  # noqa: S608
         select_keys=f'SELECT {key_names} FROM "{name}"',  # noqa: S608
     )
 
 
-def _indexes(connection: apsw.Connection, table: str, keys: list[str]) -> list[Index]:
+def _indexes(reader: Reader, table: str, keys: list[str]) -> list[Index]:
+    """Those whose entries name the row's key; of a table with rowids not every index does."""
     found = []
-    for name, partial in connection.execute(INDEXES, (table,)).fetchall():
-        held = [row[0] for row in connection.execute(INDEX_COLUMNS, (name,))]
+    for index in reader.rows(NamedIndex, INDEXES, (table,)):
+        held = [each.name for each in reader.rows(Held, INDEX_COLUMNS, (index.name,))]
         if all(key in held for key in keys):
             places = [held.index(key) for key in keys]
-            found.append(Index(name, len(held), places, bool(partial)))
+            found.append(Index(index.name, len(held), places, is_partial=bool(index.partial)))
     return found
 
 
-def _default(connection: apsw.Connection, words: str | None) -> SQLiteValue:
-    if words is None:
+def _default(words: str | None) -> SQLiteValue:
+    """What the schema says is there in rows written before the column was."""
+    if words is None or words.upper() == "NULL":
         return None
-    value: SQLiteValue = connection.execute(f"SELECT {words}").get  # noqa: S608 -- our schema's
-    return value
+    return int(words) if words.lstrip("-").isdigit() else words.strip("'")

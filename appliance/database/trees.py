@@ -41,7 +41,6 @@ class Forest:
         self._kinds: Final = {
             root: TABLE_KINDS if is_table else INDEX_KINDS for root, is_table in roots.items()
         }
-        self._named_by: Final[dict[int, int]] = {}  # page to the parent that names it
         self._owner: Final[dict[int, int]] = {}
         self.trees: Final[defaultdict[int, Tree]] = defaultdict(Tree)
         self.homeless = 0
@@ -62,7 +61,6 @@ class Forest:
             self.trees[root].pages.append(number)
             if self._pages.kind(number) in INTERIORS:
                 children = self._pages.children(number)
-                self._named_by |= dict.fromkeys(children, number)
                 waiting += reversed(children)
 
     def _gather(self) -> None:

@@ -12,7 +12,10 @@ from typing import Final
 from msgspec import Struct
 
 from appliance.access.commands import prune_sessions
-from appliance.accounts.queries import is_claimed
+from appliance.accounts.queries import identity, is_claimed
+from appliance.backups.faults import MediumMissing
+from appliance.backups.media import find
+from appliance.backups.turns import Backups, drilled_this_week
 from appliance.clock import Clock, clock_quality
 from appliance.database.backup import back_up
 from appliance.database.integrity import quick_check
@@ -47,6 +50,7 @@ class Box(Struct, frozen=True):
     writer: Writer
     readers: Readers
     clock: Clock
+    backups: Backups
 
 
 async def prune_logs(box: Box) -> str:
@@ -89,6 +93,35 @@ async def back_up_nightly(box: Box) -> str:
     result = await asyncio.to_thread(back_up, box.settings.database, target)
     forgotten = forget_old_backups(box.settings.backups)
     return f"{target.name}, {result.size_bytes} bytes, verified; {forgotten} old ones removed"
+
+
+async def back_up_to_stick(box: Box) -> str:
+    """Make a sealed backup on the other medium, restored once to test it."""
+    run = await box.backups.make()
+    return f"{run.file}, {run.size_bytes} bytes, {run.rows} rows restored; {run.words}"
+
+
+async def drill_restore(box: Box) -> str:
+    """Restore the backup that was not tried for longest, every index read."""
+    run = await box.backups.drill()
+    return f"{run.file}: {run.words}"
+
+
+def lacks_stick(box: Box) -> str | None:
+    """Say why no backup can be made on another medium now, or None; the page says so, too."""
+    me = identity(box.readers.here)
+    if me is None:
+        return "not claimed yet: nothing to back up"
+    try:
+        find(box.settings, me.school_id)
+    except MediumMissing as error:
+        return error.detail
+    return lacks_room(box)
+
+
+def was_drilled(box: Box) -> str | None:
+    """Say that this week's drill went well, or why there can be none now, or None."""
+    return drilled_this_week(box.settings, now_ms=box.clock()) or lacks_stick(box)
 
 
 async def take_sample(box: Box) -> str:

@@ -8,12 +8,16 @@ from msgspec import Struct
 from appliance.maintenance.jobs import (
     Box,
     back_up_nightly,
+    back_up_to_stick,
     check_quickly,
+    drill_restore,
     is_almost_full,
     lacks_room,
+    lacks_stick,
     prune_logs,
     reclaim_space,
     take_sample,
+    was_drilled,
 )
 
 
@@ -39,5 +43,7 @@ NIGHT: Final = (
     Job("reclaim-space", 2, 20, reclaim_space, waits_for_idle=True),
     Job("quick-check", 2, 40, check_quickly),
     Job("backup", 3, 0, back_up_nightly, skip_if=lacks_room),
+    Job("backup-to-stick", 3, 20, back_up_to_stick, skip_if=lacks_stick),
+    Job("restore-drill", 3, 50, drill_restore, skip_if=was_drilled),
     Job("health-sample", 1, 5, take_sample, skip_if=is_almost_full, also_at=(7, 10, 13, 17)),
 )

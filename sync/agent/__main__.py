@@ -31,6 +31,7 @@ from sync.agent.agent import Agent, Seams, hardware_name
 from sync.agent.boards import fingerprint
 from sync.agent.faults import NotJoined, StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
+from sync.agent.recovery import notice_restored
 from sync.agent.rotation import begin_rotation
 from sync.agent.sealing import Stamp
 from sync.agent.store import identity
@@ -214,6 +215,9 @@ def _carrying(settings: Settings, folder: Path) -> Iterator[tuple[stick.Tools, S
             files=settings.blobs,
             say=partial(print, flush=True),
         )
+        if is_ours:
+            now_ms = system_clock()
+            notice_restored(tools.db, stick.system_chance(now_ms).epoch, now_ms=now_ms)
         try:
             yield tools, stick.open_stick(folder, settings.data_dir, tools.say)
         except StickFailed as error:
