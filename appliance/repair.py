@@ -54,7 +54,8 @@ LOST_LOG: Final = (
     " box stopped may be missing. What the district has comes back from there."
 )
 CUT_LOG: Final = (
-    "The last write before the box stopped was cut off; whoever sent it was not told yes."
+    "The last write before the box stopped was cut off. If somebody was told that it is kept,"
+    " it may be missing."
 )
 
 

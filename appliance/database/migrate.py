@@ -135,6 +135,7 @@ def schema_version(path: Path) -> int:
         return 0
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # another process may just be recovering
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # asking writes nothing
         return _version(connection)
 
 

@@ -15,14 +15,15 @@ FRAME_HEADER_BYTES: Final = 24
 FRAME_BYTES: Final = FRAME_HEADER_BYTES + PAGE_SIZE_BYTES
 MAGICS: Final = {0x377F0682: "little", 0x377F0683: "big"}
 WORD: Final = 0xFFFF_FFFF
-COMMITS_THAT_PROVE: Final = 2
+COMMITS_THAT_PROVE: Final = 2  # the first may belong to the very frame that is torn
+RUNS_MAX: Final = 1 << 20  # a run is megabytes: nobody starts a million on top of one frame
 
 
 class Log(NamedTuple):
     """What the log holds: the newest image of each page, and how many pages the file has.
 
-    `is_cut`: the end is torn, as after any power cut. `is_damaged`: commits that were synced
-    are behind a frame that cannot be read.
+    `is_cut`: the end is torn, as after any power cut. `is_damaged`: a commit that was synced
+    cannot be read.
     """
 
     latest: dict[int, bytes]
@@ -61,9 +62,26 @@ def _frames(content: bytes, order: str) -> Log:
             latest |= open_pages
             open_pages, pages = {}, size
         at += FRAME_BYTES
+    return Log(latest, pages, *_end(content, at))
+
+
+def _end(content: bytes, at: int) -> tuple[bool, bool]:
+    """Judge what stopped the reading at `at`: a clean end, a torn one, or a lost commit."""
+    head = content[at : at + FRAME_HEADER_BYTES]
+    if len(content) - at < FRAME_BYTES:
+        return bool(head), False
+    is_ours = head[8:16] == content[16:24]
+    is_commit = is_ours and any(head[4:8])
     behind = _commits_behind(content, at + FRAME_BYTES)
-    is_cut = len(content) - at < FRAME_BYTES and len(content) != at
-    return Log(latest, pages, is_cut, is_damaged=behind >= COMMITS_THAT_PROVE)
+    is_noise = not is_ours and any(head) and not _is_of_earlier_run(head, content)
+    is_damaged = is_noise or behind >= (1 if is_commit else COMMITS_THAT_PROVE)
+    return is_ours or behind > 0, is_damaged
+
+
+def _is_of_earlier_run(head: bytes, content: bytes) -> bool:
+    """The log is written anew from its beginning, and each time its first salt is one more."""
+    runs_ago = (int.from_bytes(content[16:20]) - int.from_bytes(head[8:12])) & WORD
+    return 0 < runs_ago < RUNS_MAX
 
 
 def _commits_behind(content: bytes, at: int) -> int:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from appliance.backups.turns import Backups
 from appliance.database.backup import restore
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.database.readers import Readers
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.anyio
 
 NOON_MS = 1_790_000_000_000
 BY_NAME = {job.name: job for job in NIGHT}
+
+NEED_A_STICK = {"backup-to-stick", "restore-drill"}
 
 
 def idle():
@@ -34,12 +37,13 @@ def box(tmp_path):
     writer = Writer(settings.database)
     writer.start()
     readers = Readers(settings.database)
-    yield Box(settings, writer, readers, lambda: NOON_MS)
+    backups = Backups(settings, readers, lambda: NOON_MS, app_version="0.3.0")
+    yield Box(settings, writer, readers, lambda: NOON_MS, backups)
     readers.close()
     writer.stop()
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - NEED_A_STICK))
 async def test_every_job_runs_and_writes_down_its_effect(box, name):
     assert await run_job(box, BY_NAME[name], idle) == "ok"
     run = last_run(box.readers.here, name)
@@ -55,6 +59,12 @@ async def test_the_backup_opens_and_holds_what_the_box_holds(box):
     readers = Readers(box.settings.data_dir / "again.db")
     assert last_run(readers.here, "quick-check").state == "ok"
     readers.close()
+
+
+@pytest.mark.parametrize("name", NEED_A_STICK)
+async def test_without_a_school_there_is_nothing_to_carry_away(box, name):
+    assert await run_job(box, BY_NAME[name], idle) == "skipped"
+    assert last_run(box.readers.here, name).effect == "not claimed yet: nothing to back up"
 
 
 async def test_space_is_not_reclaimed_while_a_class_works(box):
