@@ -109,17 +109,24 @@ def find_footing(settings: Settings, *, now_ms: int) -> Footing:
 def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
     path = settings.database
+    log = path.with_name(path.name + "-wal")
+    is_lost = not log.exists()  # before anybody opens the file and makes an empty one
     if not path.exists() or not path.stat().st_size:
         return Doubt([f"{path.name} is missing or empty"], [])
     if file_version(path) == 0:
         return Doubt([f"{path.name} does not begin like a school's database"], [])
     if not settings.unclean.exists():
         return Doubt([], [])
-    log = path.with_name(path.name + "-wal")
-    is_lost = not log.exists() or read_wal(log).is_damaged
+    end = read_wal(log)
+    is_lost = is_lost or end.is_damaged
     found = (full_check if is_lost else quick_check)(path).problems
-    notes = [LOST_LOG] if is_lost else [CUT_LOG] if read_wal(log).is_cut else []
+    notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
     return Doubt(found, notes)
+
+
+def first_line(doubt: Doubt) -> str:
+    """SQLite tells its story in a hundred lines; the first one is the beginning."""
+    return next((line for line in doubt.problems[0].splitlines() if "***" not in line), "damaged")
 
 
 def _had_school(settings: Settings) -> bool:
@@ -141,7 +148,7 @@ def _begin_anew(settings: Settings, *, now_ms: int) -> Footing:
 
 
 def _climb(settings: Settings, doubt: Doubt, *, now_ms: int) -> Footing:
-    logger.error("database damaged problem=%s", doubt.problems[0])
+    logger.error("database damaged problem=%s", first_line(doubt))
     aside = settings.data_dir / f"before-repair-{now_ms}"
     with copies(settings) as stock:
         found = newest_first(stock)
