@@ -6,6 +6,8 @@ in the journal says so, and the running school notices nothing of it.
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -93,8 +95,8 @@ def _backed_up(made: Made, medium: Medium, copy: Path, work: Path) -> Run:
     label = _label(made, copy, secret)
     target = medium.folder / _name(label)
     with speaking_of(medium.root):
-        _write(target, copy, label, made.keys, secret)
         _carry_files(made, medium, label)
+        _write(target, copy, label, made.keys, secret)
     with speaking_of(medium.root, writes_to=str(work)):
         rows, words = _proven(target, made.keys, work)
     with speaking_of(medium.root):
@@ -155,17 +157,24 @@ def _name(label: Label) -> str:
 
 
 def _write(target: Path, copy: Path, label: Label, keys: SchoolKeys, secret: bytes) -> None:
+    with _appearing(target) as partial, partial.open("wb") as file:
+        seal(copy, file, label, keys, secret)
+
+
+@contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """What is written here is at `target` when it is whole and on the medium, or nowhere."""
     for left in target.parent.glob(f"*{PARTIAL}"):
         left.unlink()  # a stick was pulled out
     partial = target.with_name(target.name + PARTIAL)
     try:
-        with partial.open("wb") as file:
-            seal(copy, file, label, keys, secret)
+        yield partial
         sync_path(partial)
         partial.replace(target)
         sync_path(target.parent)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the stick may be gone altogether
+            partial.unlink(missing_ok=True)
         raise
 
 
@@ -177,10 +186,8 @@ def _carry_files(made: Made, medium: Medium, label: Label) -> None:
         if target.exists() or not source.exists():  # the district has yet to bring it
             continue
         folder.mkdir(mode=0o700, exist_ok=True)
-        partial = target.with_name(target.name + PARTIAL)
-        partial.write_bytes(lock.encrypt(source.read_bytes()))
-        sync_path(partial)
-        partial.replace(target)
+        with _appearing(target) as partial:
+            partial.write_bytes(lock.encrypt(source.read_bytes()))
 
 
 def names_in(label: Label) -> list[str]:

@@ -61,7 +61,7 @@ class Shelf:
 
     def sections(self, lesson_id: UUID) -> list[SectionText]:
         """The text of a lesson."""
-        found = (file.rows(SectionText, SECTIONS, (lesson_id,)) for file in self._files)
+        found = (file.rows(SectionText, SECTIONS, (lesson_id.bytes,)) for file in self._files)
         return next(filter(None, found), [])
 
 

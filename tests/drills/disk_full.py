@@ -64,7 +64,7 @@ class Outcome(Struct, kw_only=True):
 
     @property
     def is_good(self) -> bool:
-        """Nothing acknowledged is missing, nobody was refused without words, all went in at last."""
+        """Nothing acknowledged is missing, refusals had words, and all went in at last."""
         found = (*self.lost, *self.wordless, *self.stuck, *self.damage)
         return not found and bool(self.codes) and self.acknowledged > 0
 

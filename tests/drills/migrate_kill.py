@@ -4,8 +4,9 @@
 
 A school with the schema of the first release goes to this one, in a process of its own that dies,
 without a goodbye, before its first SQL statement, then before its second, and so on to the last
-(EVERY=1; 7 takes every seventh). After each death the database must be sound, hold every row that was
-there, and go the rest of the way at the next start. So must a new box that is killed at its birth.
+(EVERY=1; 7 takes every seventh). After each death the database must be sound, hold every row that
+was there, and go the rest of the way at the next start. So must a new box that is
+killed at its birth.
 """
 
 import os
@@ -165,9 +166,9 @@ def rows_by_table(path: Path) -> dict[str, int]:
 def verdict(result: Outcome) -> str:
     """One line with all figures."""
     return (
-        f"migrate-kill {'PASS' if result.is_good else 'FAIL'}: killed at {result.deaths} statements "
-        f"of an update and {result.births} of a first start, not sound, not whole or not "
-        f"starting again {len(result.found)}"
+        f"migrate-kill {'PASS' if result.is_good else 'FAIL'}: killed at {result.deaths} "
+        f"statements of an update and {result.births} of a first start, "
+        f"not sound, not whole or not starting again {len(result.found)}"
     )
 
 
