@@ -1,4 +1,4 @@
-"""After damage: salvaged, restored, or lessons only. Never an empty school, never a byte deleted."""
+"""After damage: salvaged, restored, or lessons only. Never an empty school, nothing deleted."""
 
 import shutil
 from contextlib import closing

@@ -1,6 +1,7 @@
 """What one file has that another lacks: said to a keeper who puts a backup in place."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, LiteralString
 
@@ -8,27 +9,18 @@ import apsw
 from msgspec import Struct
 
 # Hand-ins and marks have receipts, so custody can say which of them the district has.
-NEWER: Final[LiteralString] = """
-WITH work AS (
-SELECT r.id
-  FROM submission_revision AS r
- WHERE NOT EXISTS (SELECT 1 FROM new.submission_revision AS n WHERE n.id = r.id)
+WORK: Final[LiteralString] = """
+SELECT id FROM submission_revision
  UNION ALL
-SELECT g.id
-  FROM grade AS g
- WHERE NOT EXISTS (SELECT 1 FROM new.grade AS n WHERE n.id = g.id)
-), arrived AS (
+SELECT id FROM grade
+"""
+ARRIVED: Final[LiteralString] = """
 SELECT c.pk
   FROM sync_custody AS c
   JOIN sync_stream  AS s
     ON s.lane  = c.lane
    AND s.epoch = c.epoch
  WHERE c.n <= s.applied_n
-)
-SELECT count(*), count(a.pk)
-  FROM work
-  LEFT JOIN arrived AS a
-         ON a.pk = work.id
 """
 
 
@@ -41,11 +33,19 @@ class NewerRows(Struct, frozen=True):
 
 def newer_rows(old: Path, new: Path) -> NewerRows | None:
     """Count them; None when the old file cannot be read any more."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI  # its log wants to be read, too
     try:
-        with closing(apsw.Connection(str(old), flags=flags)) as connection:
-            connection.execute("ATTACH ?1 AS new", (new.as_uri() + "?mode=ro",))
-            rows, arrived = connection.execute(NEWER).fetchone() or (0, 0)
+        with _asking(old) as before, _asking(new) as now:
+            work = {row[0] for row in before.execute(WORK)}
+            newer = work - {row[0] for row in now.execute(WORK)}
+            arrived = newer & {row[0] for row in before.execute(ARRIVED)}
     except apsw.Error:
         return None
-    return NewerRows(rows, arrived)
+    return NewerRows(len(newer), len(arrived))
+
+
+@contextmanager
+def _asking(path: Path) -> Iterator[apsw.Connection]:
+    flags = apsw.SQLITE_OPEN_READWRITE  # its log wants to be read, too
+    with closing(apsw.Connection(str(path), flags=flags)) as connection:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        yield connection

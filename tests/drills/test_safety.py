@@ -13,10 +13,10 @@ from tests.drills.lineage import Found
 @pytest.mark.postgres
 @pytest.mark.timeout(120)
 def test_damaged_cards_lose_nothing_without_a_word():
-    tally = asyncio.run(corrupt.drill(8, seed=3, writes=30))
+    tally = asyncio.run(corrupt.drill(6, seed=3, writes=12))
     assert tally.is_good, tally.silent
-    assert sum(tally.states.values()) == 8
-    assert "silently lost 0" in corrupt.verdict(tally, 8)
+    assert sum(tally.states.values()) == 6
+    assert "silently lost 0" in corrupt.verdict(tally, 6)
 
 
 def test_one_silent_loss_fails_the_drill():
@@ -28,7 +28,7 @@ def test_one_silent_loss_fails_the_drill():
 @pytest.mark.postgres
 @pytest.mark.timeout(120)
 def test_a_restored_board_has_all_the_hub_has():
-    result = asyncio.run(restore.drill(15, seed=2))
+    result = asyncio.run(restore.drill(8, seed=2))
     assert result.is_good, result
     assert result.only_there > 0
 
@@ -52,7 +52,7 @@ def test_a_restore_that_lacks_something_fails(broken):
 
 @pytest.mark.timeout(120)
 def test_an_update_killed_here_and_there_goes_on():
-    result = migrate_kill.drill(60, seed=4)
+    result = migrate_kill.drill(150, seed=4)
     assert result.is_good, result.found
     assert "FAIL" in migrate_kill.verdict(migrate_kill.Outcome(deaths=1, births=1, found=["x"]))
 
