@@ -50,7 +50,7 @@ WHOLE_TABLE = {
     ),
     "appliance.backups.queries.WORKS": ("submission_revision", "as above"),
     "appliance.backups.queries.SECTIONS": ("section", "as above"),
-    "appliance.backups.queries.FIRST_SECTION": ("section lesson module course_version", "as above"),
+    "appliance.backups.queries.FIRST_SECTION": ("section", "as above"),
     "appliance.backups.queries.MEMBERS": ("class_member", "as above"),
     "appliance.database.comparing.WORK": ("submission_revision grade", "once a restore"),
     "appliance.database.comparing.ARRIVED": ("sync_custody", "once a restore"),

@@ -38,13 +38,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
     missing: int
     only_there: int
     is_locked: bool
+    opens_by_hub: bool
     is_served: bool
     said: str
 
     @property
     def is_good(self) -> bool:
         """Whole, readable by nobody without the code, and serving."""
-        return self.found.is_good and not self.missing and self.is_locked and self.is_served
+        is_opened = self.is_locked and self.opens_by_hub
+        return self.found.is_good and not self.missing and is_opened and self.is_served
 
 
 async def drill(writes: int, seed: int) -> Outcome:
@@ -67,6 +69,9 @@ async def drill(writes: int, seed: int) -> Outcome:
         new.school = lost.school
         is_locked = "does not open" in box(new.data_dir, "restore", str(backup), typed="WRONG")
         said = box(new.data_dir, "restore", str(backup), typed=code)
+        other = hub.folder / "other-board"
+        from_hub = hub.command("backup-code", str(backup)).splitlines()[-1]
+        opens = "is in place" in box(other, "restore", str(backup), typed=from_hub)
         port = free_port()
         with box_process(new.data_dir, port, host_name="darasa-restore") as serving:
             await until_healthy(serving, port)
@@ -79,6 +84,7 @@ async def drill(writes: int, seed: int) -> Outcome:
             missing=len(missing),
             only_there=only_there,
             is_locked=is_locked,
+            opens_by_hub=opens,
             is_served=True,
             said=said,
         )
@@ -123,7 +129,8 @@ def verdict(result: Outcome) -> str:
     more = (
         f"acknowledged at the hub {result.at_hub}, of these missing {result.missing}; "
         f"only on the burnt card {result.only_there}; "
-        f"{'locked without the code' if result.is_locked else 'OPEN WITHOUT THE CODE'}"
+        f"{'locked without the code' if result.is_locked else 'OPEN WITHOUT THE CODE'}, "
+        f"{'opened by' if result.opens_by_hub else 'NOT OPENED BY'} the district's code"
     )
     committed = result.at_hub
     return result.found.verdict("restore", committed, more, is_good=result.is_good)

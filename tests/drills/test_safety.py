@@ -34,7 +34,13 @@ def test_a_restored_board_has_all_the_hub_has():
 
 
 @pytest.mark.parametrize(
-    "broken", [{"missing": 1}, {"is_locked": False}, {"found": Found(lost=["fact"])}]
+    "broken",
+    [
+        {"missing": 1},
+        {"is_locked": False},
+        {"opens_by_hub": False},
+        {"found": Found(lost=["fact"])},
+    ],
 )
 def test_a_restore_that_lacks_something_fails(broken):
     good = {
@@ -43,6 +49,7 @@ def test_a_restore_that_lacks_something_fails(broken):
         "missing": 0,
         "only_there": 1,
         "is_locked": True,
+        "opens_by_hub": True,
         "is_served": True,
         "said": "",
     }
