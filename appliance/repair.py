@@ -33,7 +33,7 @@ from appliance.backups.whose import joined_district, newer_words, school_here
 from appliance.database.backup import BackupResult, back_up
 from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
-from appliance.database.lock import exclusive_lock
+from appliance.database.lock import exclusive_lock, patient_lock
 from appliance.database.migrate import EDGE_MIGRATIONS, file_version
 from appliance.database.restoring import remove_database, restore_backup, swap
 from appliance.database.salvage import Salvaged, salvage
@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 State = Literal["new", "sound", "salvaged", "restored", "reading"]
 
 KEYS_ENDING: Final = ".keys"
+LET_GO_S_MAX: Final = 20.0  # the agent looks every second, and ends what it is writing
+RUNNING: Final = b"running\n"
 REPORT: Final = "report.json"
 LOST_LOG: Final = (
     "The write-ahead log is damaged or gone: what was written in the last minutes before the"
@@ -83,11 +85,12 @@ class KeysPresent(Conflict):
 
 @contextmanager
 def noting_the_stop(settings: Settings) -> Iterator[None]:
-    """Leave a mark that only a clean stop takes away."""
-    put_private(settings.unclean, b"running\n")
+    """Leave a mark that a clean stop takes away, unless damage was found meanwhile."""
+    put_private(settings.unclean, RUNNING)
     yield
-    settings.unclean.unlink(missing_ok=True)
-    sync_path(settings.data_dir)
+    if settings.unclean.read_bytes() == RUNNING:
+        settings.unclean.unlink()
+        sync_path(settings.data_dir)
 
 
 def find_footing(settings: Settings, *, now_ms: int) -> Footing:
@@ -95,6 +98,7 @@ def find_footing(settings: Settings, *, now_ms: int) -> Footing:
 
     Raises DataDirInUse when something has to be repaired while the agent holds the files.
     """
+    settings.hands_off.unlink(missing_ok=True)  # of a start that was killed
     if not _had_school(settings):
         return _begin_anew(settings, now_ms=now_ms)
     doubt = look(settings)
@@ -102,8 +106,19 @@ def find_footing(settings: Settings, *, now_ms: int) -> Footing:
         for note in doubt.notes:
             _note(settings, "sound", [note], now_ms=now_ms)
         return Footing("sound", doubt.notes)
-    with exclusive_lock(settings.data_dir):
+    with _alone(settings):
         return _climb(settings, doubt, now_ms=now_ms)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Ask the agent to let go of the files, and hold them alone."""
+    put_private(settings.hands_off, b"repairing\n")
+    try:
+        with patient_lock(settings.data_dir, within_s=LET_GO_S_MAX):
+            yield
+    finally:
+        settings.hands_off.unlink(missing_ok=True)
 
 
 def look(settings: Settings) -> Doubt:

@@ -125,6 +125,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """There while the box runs: a start that finds it looks at the whole database."""
         return self.data_dir / "unclean"
 
+    @property
+    def hands_off(self) -> Path:
+        """There while the box repairs: the agent lets go of the files until it is gone."""
+        return self.data_dir / "hands-off"
+
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings. Raises Invalid when one is unknown or out of range."""

@@ -1,6 +1,7 @@
 """After damage: salvaged, restored, or lessons only. Never an empty school, nothing deleted."""
 
 import shutil
+import time
 from contextlib import closing
 from random import Random
 
@@ -12,10 +13,12 @@ from appliance.backups.words import backup_lines
 from appliance.database.agent import AgentDatabase
 from appliance.database.backup import back_up
 from appliance.database.faults import DataDirInUse
-from appliance.database.lock import shared_lock
+from appliance.database.lock import exclusive_lock, shared_lock
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate, require_schema
 from appliance.repair import find_footing, noting_the_stop
 from appliance.settings import Settings
+from demo.processes import PYTHON, Process
+from sync.agent.keys import make_node_key
 from tests.cast import NOW_MS
 
 PAGE = 4_096
@@ -151,10 +154,51 @@ def test_a_log_that_is_gone_is_said(settings):
     assert repairs(settings)[0].words == found.words
 
 
-def test_nothing_is_repaired_under_the_agents_feet(settings):
+def test_nothing_is_repaired_while_somebody_holds_the_files(settings, monkeypatch):
+    monkeypatch.setattr("appliance.repair.LET_GO_S_MAX", 0.1)
     overwrite(settings, 0, bytes(100))
     with shared_lock(settings.data_dir), pytest.raises(DataDirInUse):
         footing(settings)
+    assert not settings.hands_off.exists()
+
+
+@pytest.mark.system
+def test_a_running_agent_lets_go_of_the_files_and_takes_them_up_again(settings, tmp_path):
+    everybody = names(settings)
+    make_node_key(settings.keys)
+    env = {"DARASA_DATA_DIR": str(settings.data_dir)}
+    agent = Process("agent", [PYTHON, "-m", "sync.agent", "run"], env=env, log=tmp_path / "log")
+    agent.start()
+    try:
+        wait_for(lambda: is_held(settings))
+        overwrite(settings, 0, bytes(100))
+        assert footing(settings).state == "salvaged"
+        wait_for(lambda: is_held(settings))
+        assert agent.is_running, agent.tail()
+    finally:
+        agent.stop()
+    assert names(settings) == everybody
+
+
+def is_held(settings):
+    try:
+        with exclusive_lock(settings.data_dir):
+            return False
+    except DataDirInUse:
+        return True
+
+
+def wait_for(there):
+    deadline = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_damage_found_by_day_is_looked_at_after_a_clean_stop_too(settings):
+    with noting_the_stop(settings):
+        settings.unclean.write_bytes(b"damaged\n")
+    assert settings.unclean.exists()
 
 
 def test_a_box_that_was_killed_between_moving_and_renaming_goes_on(settings, nightly):

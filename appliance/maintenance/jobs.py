@@ -21,6 +21,7 @@ from appliance.database.backup import back_up
 from appliance.database.integrity import quick_check
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
+from appliance.durable import put_private
 from appliance.errors import DarasaError
 from appliance.maintenance.commands import free_some_pages, optimize, prune_runs
 from appliance.settings import Settings
@@ -40,7 +41,7 @@ class DamageFound(DarasaError):
 
     code = "database-damaged"
     title = "The database is damaged"
-    hint = "Stop the box and follow the runbook, section The database is damaged."
+    hint = "Restart the box when the lesson is over: it repairs itself at its start."
 
 
 class Box(Struct, frozen=True):
@@ -79,8 +80,10 @@ async def reclaim_space(box: Box) -> str:
 
 
 async def check_quickly(box: Box) -> str:
-    """Read the whole file once; raise when it is damaged."""
+    """Read the whole file once; raise when it is damaged, and have the next start repair it."""
     report = await box.readers.read(quick_check)
+    if report.problems:
+        put_private(box.settings.unclean, b"damaged\n")
     if not report.is_ok:
         raise DamageFound("; ".join(report.problems) or f"{report.dangling} dangling keys")
     return f"ok in {report.took_ms} ms"

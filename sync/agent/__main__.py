@@ -20,7 +20,7 @@ from appliance.clock import clock_quality, listen, system_clock
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
-from appliance.database.migrate import require_schema, schema_version
+from appliance.database.migrate import file_version, require_schema, schema_version
 from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
@@ -250,17 +250,31 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _talk(settings: Settings) -> None:
-    await _until_the_box_has_started(settings)
-    with shared_lock(settings.data_dir):
-        require_schema(settings.database)
-        with closing(_agent(settings)) as agent:
-            await agent.run()
+    """Talk for ever, and let go of the files whenever the box has to repair them."""
+    while True:
+        await _until_the_box_has_started(settings)
+        with shared_lock(settings.data_dir):
+            require_schema(settings.database)
+            with closing(_agent(settings)) as agent:
+                await _until_asked_away(settings, agent)
 
 
 async def _until_the_box_has_started(settings: Settings) -> None:
-    """The box makes the database at its first start, and needs the files alone for that."""
-    while schema_version(settings.database) == 0:  # noqa: ASYNC110 -- another process makes it
+    """The box makes or repairs the database at its start, and needs the files alone for that."""
+    while settings.hands_off.exists() or not file_version(settings.database):  # noqa: ASYNC110 -- as said
         await asyncio.sleep(WAIT_FOR_BOX_S)
+
+
+async def _until_asked_away(settings: Settings, agent: Agent) -> None:
+    talking = asyncio.create_task(agent.run())
+    try:
+        while not settings.hands_off.exists() and not talking.done():
+            await asyncio.wait([talking], timeout=WAIT_FOR_BOX_S)
+    finally:
+        talking.cancel()
+        await asyncio.wait([talking])
+    if not talking.cancelled():
+        talking.result()  # raises what ended it
 
 
 async def _beat() -> None:
