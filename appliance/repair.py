@@ -168,7 +168,11 @@ def _climb(settings: Settings, doubt: Doubt, *, now_ms: int) -> Footing:
     with copies(settings) as stock:
         found = newest_first(stock)
         footing = _salvaged(settings, found, doubt, aside, now_ms=now_ms)
-        return footing or _restored(settings, found, aside, now_ms=now_ms) or _reading(doubt)
+        return (
+            footing
+            or _restored(settings, found, aside, now_ms=now_ms)
+            or _reading(settings, now_ms=now_ms)
+        )
 
 
 def _salvaged(
@@ -215,12 +219,13 @@ def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int
     return None
 
 
-def _reading(doubt: Doubt) -> Footing:
+def _reading(settings: Settings, *, now_ms: int) -> Footing:
     words = [
-        f"The school's database is damaged and could not be repaired: {doubt.problems[0]}.",
+        "The school's database is damaged and could not be repaired.",
         "Lessons can be read. Nothing can be handed in: phones keep what is written on them.",
         "Put the backup stick in and start the box again, or call the district.",
     ]
+    _note(settings, "reading", words, now_ms=now_ms)
     return Footing("reading", words)
 
 
