@@ -33,13 +33,8 @@ from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.erasures.listing import forget_listed
 from appliance.errors import DarasaError, NotFound
-from appliance.repair import (
-    back_up_plainly,
-    find_footing,
-    noting_the_stop,
-    open_keys,
-    restore_school,
-)
+from appliance.repair import find_footing, noting_the_stop
+from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import serve, serve_lessons
 from appliance.settings import Settings, load_settings
 
@@ -131,7 +126,10 @@ def _backup(settings: Settings, told: argparse.Namespace) -> int:
         result = back_up_plainly(settings, told.plain)
         print(f"{told.plain}: {result.size_bytes} bytes in {result.took_ms} ms, checked")
         return 0
-    run = back_up_away(settings, app_version=APP_VERSION, now_ms=system_clock(), root=told.folder)
+    with shared_lock(settings.data_dir):
+        run = back_up_away(
+            settings, app_version=APP_VERSION, now_ms=system_clock(), root=told.folder
+        )
     print(f"{run.place}: {run.file}, {run.size_bytes} bytes in {run.took_ms} ms, sealed")
     print(f"restored to test it: {run.rows} rows, {run.words}")
     if run.is_same_card:
@@ -156,7 +154,8 @@ def _restore_drill(settings: Settings, _told: argparse.Namespace) -> int:
     require_schema(settings.database)
     with closing(Readers(settings.database)) as readers:
         known = school(readers.here)
-    run = restore_drill(settings, known.id if known else None, now_ms=system_clock())
+    with shared_lock(settings.data_dir):
+        run = restore_drill(settings, known.id if known else None, now_ms=system_clock())
     print(f"{run.file}: restored and read, {run.rows} rows, {run.words}")
     return 0
 

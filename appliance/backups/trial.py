@@ -1,10 +1,12 @@
 """A backup proves itself by being restored: beside the school, and read as people read it."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from appliance.accounts.keys import SchoolKeys
 from appliance.backups.envelope import read_label, unseal
@@ -17,21 +19,33 @@ from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.restoring import restore_backup
 from appliance.durable import sync_path
+from appliance.errors import Busy
 from appliance.settings import Settings
+
+RETRY_AFTER_S: Final = 60
 
 Tried = tuple[int, str]
 
 
 @contextmanager
 def workroom(settings: Settings) -> Iterator[Path]:
-    """An empty folder on the card, empty again afterwards."""
+    """An empty folder on the card, empty again afterwards. Raises Busy while it is in use.
+
+    By the night's job, the page, or somebody at the console: one stick, one at a time.
+    """
     folder = settings.backup_work
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        yield folder
-    finally:
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy("a backup is being made or tried", retry_after_s=RETRY_AFTER_S) from error
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def try_out(path: Path, keys: SchoolKeys, work: Path, *, is_thorough: bool = False) -> Tried:

@@ -20,10 +20,12 @@ from appliance.backups.faults import (
 )
 from appliance.backups.journal import runs
 from appliance.backups.media import find, mounted, prepare
+from appliance.backups.trial import workroom
 from appliance.backups.words import backup_lines
 from appliance.database.faults import BackupUnusable
 from appliance.database.readers import Readers
-from appliance.repair import restore_school
+from appliance.errors import Busy
+from appliance.restore import restore_school
 from appliance.settings import Settings
 from tests.cast import NOW_MS, new_id
 from tests.full_disk import small_files
@@ -223,6 +225,13 @@ def test_a_torn_line_of_the_journal_is_no_run(make, settings):
         file.write(b'{"at_ms": 5, "ki')
     again = make(NOW_MS + DAY_MS)
     assert runs(settings) == [run, again]
+
+
+def test_two_keepers_at_once_write_one_backup(make, settings, stick):
+    with workroom(settings), pytest.raises(Busy):
+        make()
+    assert on_stick(stick) == []
+    make()
 
 
 def test_sticks_are_found_where_they_are_mounted():
