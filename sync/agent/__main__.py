@@ -261,8 +261,13 @@ async def _talk(settings: Settings) -> None:
 
 async def _until_the_box_has_started(settings: Settings) -> None:
     """The box makes or repairs the database at its start, and needs the files alone for that."""
-    while settings.hands_off.exists() or not file_version(settings.database):  # noqa: ASYNC110 -- as said
+    while is_busy_with_it(settings):  # noqa: ASYNC110 -- another process makes it
         await asyncio.sleep(WAIT_FOR_BOX_S)
+
+
+def is_busy_with_it(settings: Settings) -> bool:
+    """Whether there is no database to talk about yet, or not now."""
+    return settings.hands_off.exists() or not file_version(settings.database)
 
 
 async def _until_asked_away(settings: Settings, agent: Agent) -> None:
