@@ -98,6 +98,11 @@ def _tidy_up(settings: Settings) -> None:
 
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
+    """A database that is damaged is no database to migrate: it is repaired first."""
+    footing = find_footing(settings, now_ms=system_clock())
+    print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
+    if footing.state == "reading":
+        return FAILED
     for name in _apply_migrations(settings) or ["nothing to do"]:
         print(name)
     return 0

@@ -24,6 +24,7 @@ from appliance.database.restoring import remove_database, restore_backup, swap
 from appliance.database.salvage import Salvaged, salvage
 from appliance.database.wal import read_wal
 from appliance.durable import put_private, sync_path
+from appliance.errors import DarasaError
 from appliance.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,14 +33,15 @@ State = Literal["new", "sound", "salvaged", "restored", "reading"]
 
 LET_GO_S_MAX: Final = 20.0  # the agent looks every second, and ends what it is writing
 RUNNING: Final = b"running\n"
+FAILED: Final = b"failed\n"
 REPORT: Final = "report.json"
 LOST_LOG: Final = (
     "The write-ahead log is damaged or gone: what was written in the last minutes before the"
     " box stopped may be missing. What the district has comes back from there."
 )
 CUT_LOG: Final = (
-    "The last write before the box stopped was cut off. If somebody was told that it is kept,"
-    " it may be missing."
+    "The write-ahead log ends too early. After a power cut that is as it should be: nobody was told"
+    " that the rest is kept. If the card has lost it, the last minutes may be missing."
 )
 
 
@@ -61,7 +63,11 @@ class Doubt(Struct, frozen=True):
 def noting_the_stop(settings: Settings) -> Iterator[None]:
     """Leave a mark that a clean stop takes away, unless damage was found meanwhile."""
     put_private(settings.unclean, RUNNING)
-    yield
+    try:
+        yield
+    except (DarasaError, OSError):  # it closed its files: worth a look, and no log is missing
+        put_private(settings.unclean, FAILED)
+        raise
     if settings.unclean.read_bytes() == RUNNING:
         settings.unclean.unlink()
         sync_path(settings.data_dir)
@@ -99,7 +105,8 @@ def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
     path = settings.database
     log = path.with_name(path.name + "-wal")
-    is_lost = not log.exists()  # before anybody opens the file and makes an empty one
+    # Before anybody opens the file and makes an empty one.
+    is_lost = not log.exists() and _was_running(settings)
     if not path.exists() or not path.stat().st_size:
         return Doubt([f"{path.name} is missing or empty"], [])
     if file_version(path) == 0:
@@ -109,8 +116,14 @@ def look(settings: Settings) -> Doubt:
     end = read_wal(log)
     is_lost = is_lost or end.is_damaged
     found = (full_check if is_lost else quick_check)(path).problems
+    # Pages of the file that are ahead of a log prove that the log once went on.
+    is_lost = is_lost or (end.is_cut and bool(found))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
     return Doubt(found, notes)
+
+
+def _was_running(settings: Settings) -> bool:
+    return settings.unclean.exists() and settings.unclean.read_bytes() == RUNNING
 
 
 def first_line(doubt: Doubt) -> str:

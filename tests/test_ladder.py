@@ -155,6 +155,13 @@ def test_a_log_that_is_gone_is_said(settings):
     assert repairs(settings)[0].words == found.words
 
 
+def test_a_start_that_was_refused_is_no_lost_log(settings):
+    settings.database.with_name("school.db-wal").unlink()  # closed as it should be
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+        (settings.data_dir / "nothing").unlink()
+    assert footing(settings).words == []
+
+
 def test_nothing_is_repaired_while_somebody_holds_the_files(settings, monkeypatch):
     monkeypatch.setattr("appliance.repair.LET_GO_S_MAX", 0.1)
     overwrite(settings, 0, bytes(100))

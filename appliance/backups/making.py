@@ -97,6 +97,7 @@ def _backed_up(made: Made, medium: Medium, copy: Path, work: Path) -> Run:
     with speaking_of(medium.root):
         _carry_files(made, medium, label)
         _write(target, copy, label, made.keys, secret)
+    copy.unlink()  # room for what is restored now
     with speaking_of(medium.root, writes_to=str(work)):
         rows, words = _proven(target, made.keys, work)
     with speaking_of(medium.root):

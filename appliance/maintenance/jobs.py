@@ -33,6 +33,7 @@ KEEP_RUNS_MS: Final = 30 * DAY_MS  # retention R3: a month of journal tells any 
 STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 BACKUPS_KEPT: Final = 7
+TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 ROOM_FACTOR: Final = 2.2  # the copy, its journal, and space to hand in meanwhile
 
 
@@ -119,7 +120,7 @@ def lacks_stick(box: Box) -> str | None:
         find(box.settings, me.school_id)
     except MediumMissing as error:
         return error.detail
-    return lacks_room(box)
+    return lacks_room(box, TRIAL_FACTOR)
 
 
 def was_drilled(box: Box) -> str | None:
@@ -150,8 +151,8 @@ def forget_old_backups(folder: Path) -> int:
     return len(old)
 
 
-def lacks_room(box: Box) -> str | None:
+def lacks_room(box: Box, factor: float = ROOM_FACTOR) -> str | None:
     """Say why a copy would not fit, or None."""
-    needed = int(box.settings.database.stat().st_size * ROOM_FACTOR)
+    needed = int(box.settings.database.stat().st_size * factor)
     free = shutil.disk_usage(box.settings.data_dir).free
     return f"{free} bytes free, {needed} needed" if free < needed else None

@@ -73,6 +73,7 @@ class Round(Struct):
     """One damaged card after its start."""
 
     name: str
+    damage: str
     settings: Settings
     footing: Footing
     owed: set[bytes]
@@ -218,7 +219,7 @@ def one_round(day: Day, dice: Random, number: int, tally: Tally) -> Round:
     is_kept = is_old_file_kept(settings, footing, before)
     if not is_kept:
         tally.silent.append(f"round {number}: {damage.__name__}: the old file is not kept")
-    return Round(str(number), settings, footing, set())
+    return Round(str(number), damage.__name__, settings, footing, set())
 
 
 def is_old_file_kept(settings: Settings, footing: Footing, before: bytes) -> bool:
@@ -241,7 +242,7 @@ def judge(day: Day, each: Round, tally: Tally) -> None:
     tally.reported += len(excused)
     for pk in missing - day.at_hub - excused:
         tally.silent.append(
-            f"round {each.name}: {each.footing.state}: {day.facts[pk][0]} {pk.hex()}"
+            f"round {each.name}: {each.damage}, {each.footing.state}: {day.facts[pk][0]} {pk.hex()}"
         )
     if strangers := [pk for pk in there if pk not in day.facts]:
         tally.silent.append(f"round {each.name}: {len(strangers)} rows nobody wrote")
@@ -255,7 +256,7 @@ def is_reported(each: Round, pk: bytes, table: str) -> bool:
     losses = {loss["table"]: loss for loss in msgspec.json.decode(report.read_bytes())["losses"]}
     loss = losses.get(table)
     is_named = loss is not None and (loss["may_miss_more"] or pk.hex() in loss["missing"])
-    return is_named or any("log is damaged" in words for words in each.footing.words)
+    return is_named or any("write-ahead log" in words for words in each.footing.words)
 
 
 def reads_lessons(each: Round) -> list[str]:
