@@ -103,23 +103,27 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
-    path = settings.database
-    log = path.with_name(path.name + "-wal")
+    log = settings.database.with_name(settings.database.name + "-wal")
     # Before anybody opens the file and makes an empty one.
     is_lost = not log.exists() and _was_running(settings)
-    if not path.exists() or not path.stat().st_size:
-        return Doubt([f"{path.name} is missing or empty"], [])
-    if file_version(path) == 0:
-        return Doubt([f"{path.name} does not begin like a school's database"], [])
-    if not settings.unclean.exists():
-        return Doubt([], [])
     end = read_wal(log)
     is_lost = is_lost or end.is_damaged
-    found = (full_check if is_lost else quick_check)(path).problems
+    problems = _problems(settings, is_thorough=is_lost)
     # Pages of the file that are ahead of a log prove that the log once went on.
-    is_lost = is_lost or (end.is_cut and bool(found))
+    is_lost = is_lost or (end.is_cut and bool(problems))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
-    return Doubt(found, notes)
+    return Doubt(problems, notes)
+
+
+def _problems(settings: Settings, *, is_thorough: bool) -> list[str]:
+    path = settings.database
+    if not path.exists() or not path.stat().st_size:
+        return [f"{path.name} is missing or empty"]
+    if file_version(path) == 0:
+        return [f"{path.name} does not begin like a school's database"]
+    if not settings.unclean.exists():
+        return []
+    return (full_check if is_thorough else quick_check)(path).problems
 
 
 def _was_running(settings: Settings) -> bool:

@@ -155,6 +155,21 @@ def test_a_log_that_is_gone_is_said(settings):
     assert repairs(settings)[0].words == found.words
 
 
+def test_damage_beside_a_log_that_ends_too_early_is_said_to_have_cost_more(settings):
+    log = settings.database.with_name("school.db-wal")
+    with closing(AgentDatabase(settings.database)) as db:
+        with db.changing() as tx:
+            tx.run("UPDATE person SET display_name = 'Noor', version = version + 1")
+        cut = log.read_bytes()[:-100]
+        path = settings.database.read_bytes()
+    log.write_bytes(cut)
+    settings.database.write_bytes(bytes(100) + path[100:])
+    found = footing(settings)
+    assert found.state == "salvaged"
+    assert any("write-ahead log is damaged" in words for words in found.words)
+    assert "Noor" not in names(settings)
+
+
 def test_a_start_that_was_refused_is_no_lost_log(settings):
     settings.database.with_name("school.db-wal").unlink()  # closed as it should be
     with pytest.raises(FileNotFoundError), noting_the_stop(settings):
