@@ -82,6 +82,18 @@ drill-clock: setup  ## throw the clock about while a task is due, N=40 pupils
 soak: setup  ## DAYS=200 school days in minutes, nights and housekeeping included
 	$(BIN)/python -m tests.drills.soak $(or $(DAYS),200)
 
+drill-corrupt: setup  ## damage N=200 cards of a school day; repaired, restored, or lessons only
+	$(BIN)/python -m tests.drills.corrupt $(or $(N),200)
+
+drill-restore: setup  ## lose a board, restore its sealed backup on another, N=150 writes a lesson
+	$(BIN)/python -m tests.drills.restore $(or $(N),150)
+
+drill-migrate-kill: setup  ## kill the box at every N=1st statement of every migration
+	$(BIN)/python -m tests.drills.migrate_kill $(or $(N),1)
+
+drill-disk-full: setup  ## fill the card N=20 times under a class that hands in
+	$(BIN)/python -m tests.drills.disk_full $(or $(N),20)
+
 simulate: setup  ## SEEDS=2000 seeded worlds through the sync core
 	$(BIN)/python -m tests.simulation $(SEEDS)
 
@@ -139,4 +151,5 @@ clean:  ## remove what was built; `make setup` brings it back
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
-  drill-skew drill-link drill-sneakernet drill-clock soak simulate simulate-mutants model coverage bench bench-sync migration golden lock clean
+  drill-skew drill-link drill-sneakernet drill-clock drill-corrupt drill-restore drill-migrate-kill \
+  drill-disk-full soak simulate simulate-mutants model coverage bench bench-sync migration golden lock clean

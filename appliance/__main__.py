@@ -4,15 +4,21 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from appliance.accounts.queries import identity, is_claimed, school
+from appliance.app import APP_VERSION
 from appliance.attachments.keeping import clear_incoming
+from appliance.backups.drill import restore_drill
+from appliance.backups.making import back_up_away
+from appliance.backups.media import prepare
+from appliance.backups.words import plain_backup_lines
 from appliance.clock import listen, system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
@@ -32,8 +38,9 @@ from appliance.errors import DarasaError, NotFound
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
-from appliance.repair import back_up_with_keys, open_keys, restore_school
-from appliance.server import serve
+from appliance.repair import find_footing, noting_the_stop
+from appliance.restore import back_up_plainly, open_keys, restore_school
+from appliance.server import serve, serve_lessons
 from appliance.settings import Settings, load_settings
 
 FAILED: Final = 1
@@ -63,11 +70,22 @@ def run(words: Sequence[str]) -> int:
 
 
 def _serve(settings: Settings, _told: argparse.Namespace) -> int:
-    """An empty machine gets its first schema here; anything older waits for `migrate`."""
-    if schema_version(settings.database) == 0:
+    """An empty machine gets its first schema here; anything older waits for `migrate`.
+
+    After an unclean stop the database is looked at first, and repaired or replaced by a backup.
+    """
+    footing = find_footing(settings, now_ms=system_clock())
+    print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
+    if footing.state == "reading":
+        serve_lessons(settings, footing.words)
+        return 0
+    if footing.state == "new" and schema_version(settings.database) == 0:
+        _apply_migrations(settings)
+    if footing.state == "restored":  # the backup may be of an earlier release
         _apply_migrations(settings)
     _tidy_up(settings)
-    serve(settings)
+    with noting_the_stop(settings):
+        serve(settings)
     return 0
 
 
@@ -85,6 +103,11 @@ def _tidy_up(settings: Settings) -> None:
 
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
+    """A database that is damaged is no database to migrate: it is repaired first."""
+    footing = find_footing(settings, now_ms=system_clock())
+    print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
+    if footing.state == "reading":
+        return FAILED
     for name in _apply_migrations(settings) or ["nothing to do"]:
         print(name)
     return 0
@@ -109,15 +132,48 @@ def _check(settings: Settings, told: argparse.Namespace) -> int:
 
 def _backup(settings: Settings, told: argparse.Namespace) -> int:
     _require_database(settings)
-    target = told.target or settings.backups / f"by-hand-{system_clock()}.db"
-    result = back_up_with_keys(settings, target)
-    print(f"{target}: {result.size_bytes} bytes in {result.took_ms} ms, checked")
+    if told.plain:
+        result = back_up_plainly(settings, told.plain)
+        print(f"{told.plain}: {result.size_bytes} bytes in {result.took_ms} ms, checked")
+        return 0
+    with shared_lock(settings.data_dir):
+        run = back_up_away(
+            settings, app_version=APP_VERSION, now_ms=system_clock(), root=told.folder
+        )
+    print(f"{run.place}: {run.file}, {run.size_bytes} bytes in {run.took_ms} ms, sealed")
+    print(f"restored to test it: {run.rows} rows, {run.words}")
+    if run.is_same_card:
+        print("This is the box's own card: whatever happens to the card happens to this backup.")
+    return 0
+
+
+def _backup_medium(settings: Settings, told: argparse.Namespace) -> int:
+    _require_database(settings)
+    require_schema(settings.database)
+    with closing(Readers(settings.database)) as readers:
+        known = school(readers.here)
+    if known is None:
+        raise NotFound("this box is not a school yet; claim it first")
+    medium = prepare(told.folder, known.id, known.name)
+    print(f"{medium.root} takes the backups of {known.name}, every night that it is plugged in.")
+    return 0
+
+
+def _restore_drill(settings: Settings, _told: argparse.Namespace) -> int:
+    _require_database(settings)
+    require_schema(settings.database)
+    with closing(Readers(settings.database)) as readers:
+        known = school(readers.here)
+    with shared_lock(settings.data_dir):
+        run = restore_drill(settings, known.id if known else None, now_ms=system_clock())
+    print(f"{run.file}: restored and read, {run.rows} rows, {run.words}")
     return 0
 
 
 def _restore(settings: Settings, told: argparse.Namespace) -> int:
-    aside = restore_school(settings, told.backup, now_ms=system_clock())
-    print(f"{told.backup} is in place" + (f"; what was there is in {aside}" if aside else ""))
+    ask = partial(input, "Recovery code, or the district's code for this backup: ")
+    for line in restore_school(settings, told.backup, code=ask, now_ms=system_clock()):
+        print(line)
     return 0
 
 
@@ -165,6 +221,7 @@ def _status(settings: Settings, _told: argparse.Namespace) -> int:
         print(f"node: {found.node_id if (found := identity(here)) else 'none yet'}")
         print(f"schema: {schema_version(settings.database)}")
         print("\n".join(plain_lines(sync_status(here), now_ms=system_clock())))
+    print("\n".join(plain_backup_lines(settings, now_ms=system_clock())))
     return 0
 
 
@@ -203,12 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database to this release; a backup is made first")
     check = command("check", _check, "look for damage; repairs nothing")
     check.add_argument("--full", action="store_true", help="read every page and every index")
-    backup = command("backup", _backup, "copy the live database and check the copy")
-    backup.add_argument("target", nargs="?", type=Path, help="default: a new file in backups/")
-    restored = command("restore", _restore, "put a backup in place; what was there is kept")
-    restored.add_argument("backup", type=Path, help="a copy made by backup or by night")
-    opened = command("open-keys", _open_keys, "make keys/ again with the printed recovery code")
-    opened.add_argument("sealed", type=Path, help="the .keys file beside a backup")
+    _add_backup_commands(command)
     export = command("export", _export, "write the school as plain SQLite and CSV")
     export.add_argument("folder", type=Path, help="an empty or new folder")
     imported = command("import-course", _import_course, "put a folder of Markdown on the shelf")
@@ -220,6 +272,20 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--bundle", type=Path, help="also write a file for support, without names")
     doctor.add_argument("--log", type=Path, action="append", default=[], help="a log to add to it")
     return parser
+
+
+def _add_backup_commands(command: Callable[[str, object, str], argparse.ArgumentParser]) -> None:
+    backup = command("backup", _backup, "make a sealed backup and restore it to test it")
+    backup.add_argument("folder", nargs="?", type=Path, help="default: the stick plugged in")
+    backup.add_argument("--plain", type=Path, metavar="FILE", help="an unsealed copy instead")
+    words = "mark a stick or a folder for this school's backups"
+    medium = command("backup-medium", _backup_medium, words)
+    medium.add_argument("folder", type=Path, help="where it is mounted")
+    command("restore-drill", _restore_drill, "restore an old backup beside the school, to try it")
+    restored = command("restore", _restore, "put a backup in place; what was there is kept")
+    restored.add_argument("backup", type=Path, help="a file of the stick, or one of backups/")
+    opened = command("open-keys", _open_keys, "make keys/ again with the printed recovery code")
+    opened.add_argument("sealed", type=Path, help="the .keys file beside a backup")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ from appliance.assignments import pages as assignments_pages
 from appliance.assignments import routes as assignments_routes
 from appliance.attachments import pages as attachments_pages
 from appliance.attachments import routes as attachments_routes
+from appliance.backups import pages as backups_pages
+from appliance.backups import routes as backups_routes
+from appliance.backups.turns import Backups
 from appliance.classes import pages as classes_pages
 from appliance.classes import people_pages, roster_pages, roster_routes, sign_in_pages
 from appliance.classes import routes as classes_routes
@@ -86,6 +89,8 @@ ROUTES: Final = (
     *access_pages.ROUTES,
     *accounts_routes.ROUTES,
     *accounts_pages.ROUTES,
+    *backups_routes.ROUTES,
+    *backups_pages.ROUTES,
     *classes_routes.ROUTES,
     *classes_pages.ROUTES,
     *people_pages.ROUTES,
@@ -172,10 +177,11 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         state.writer, state.readers, state.hasher = writer, readers, hasher
         _open_the_door(state)
         await stack.enter_async_context(keeping_time(box_clock(), writer))
-        was_clean = note_start(settings.running, port=state.port)
+        note_start(settings.running, port=state.port)
         stack.callback(note_stop, settings.running)
-        box = Box(settings, writer, readers, state.clock, state.meter.idle_for_s)
-        await stack.enter_async_context(maintenance(box, was_clean=was_clean))
+        state.backups = Backups(settings, readers, state.clock, app_version=APP_VERSION)
+        box = Box(settings, writer, readers, state.clock, state.backups, state.meter.idle_for_s)
+        await stack.enter_async_context(maintenance(box))
         await stack.enter_async_context(answering(Desk(writer, readers, state.clock)))
         await stack.enter_async_context(_announcing(state.announcer))
         yield

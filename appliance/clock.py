@@ -17,7 +17,7 @@ a step when it has made room for it (`waits`); the agent and the tools at once.
 
 What was told is kept as a distance from the time since boot, in a small file that both
 processes read, and ends with the boot. Neither process may set the kernel's clock
-(docs/decisions/0008); docs/decisions/0020 says why steps are taken and not suffered.
+(docs/decisions/0008); docs/decisions/0019 says why steps are taken and not suffered.
 """
 
 import ctypes

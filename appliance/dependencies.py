@@ -20,6 +20,7 @@ from appliance.access.sessions import visitor_of
 from appliance.accounts.claim import ClaimDesk
 from appliance.accounts.claiming import Claiming
 from appliance.accounts.keyring import Keyring
+from appliance.backups.turns import Backups
 from appliance.clock import Clock
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
@@ -49,6 +50,12 @@ def clock(state: State) -> Clock:
 def settings(state: State) -> Settings:
     """What the school has set."""
     found: Settings = state.settings
+    return found
+
+
+def backups(state: State) -> Backups:
+    """Makes and tries backups."""
+    found: Backups = state.backups
     return found
 
 
@@ -105,6 +112,7 @@ PROVIDERS: Final[tuple[Callable[..., Any], ...]] = (
     writer,
     readers,
     clock,
+    backups,
     settings,
     door,
     claiming,

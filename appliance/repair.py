@@ -1,63 +1,251 @@
-"""After a loss: a backup back in place, and the school's keys out of their envelope.
+"""The ladder after damage: sound, salvaged, restored, or lessons to read and nothing else.
 
-Both need the box stopped. A backup is a copy of the database; the keys stand beside it,
-sealed to the recovery code that was printed when the box was claimed.
+Every step builds a new file, checks it, and gives it the name of the old one; the old one is
+kept. Nothing is ever repaired by deleting, and no box that has keys begins an empty school.
 """
 
+import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
+from msgspec import Struct
 
-from appliance.accounts.faults import WrongRecoveryCode
-from appliance.accounts.keys import SEALED, open_sealed_keys, write_keys
-from appliance.database.backup import BackupResult, back_up
-from appliance.database.lock import exclusive_lock
-from appliance.database.restoring import restore_backup
-from appliance.errors import Conflict
+from appliance.backups.journal import Repair, note_repair
+from appliance.backups.stock import Copy, copies, newest_first
+from appliance.database.faults import BackupUnusable, SalvageFailed
+from appliance.database.integrity import full_check, quick_check
+from appliance.database.lock import exclusive_lock, patient_lock
+from appliance.database.migrate import EDGE_MIGRATIONS, file_version
+from appliance.database.restoring import remove_database, restore_backup, swap
+from appliance.database.salvage import Salvaged, salvage
+from appliance.database.wal import read_wal
+from appliance.durable import put_private, sync_path
+from appliance.errors import DarasaError
 from appliance.settings import Settings
 
-KEYS_ENDING: Final = ".keys"
+logger = logging.getLogger(__name__)
+
+State = Literal["new", "sound", "salvaged", "restored", "reading"]
+
+LET_GO_S_MAX: Final = 20.0  # the agent looks every second, and ends what it is writing
+RUNNING: Final = b"running\n"
+FAILED: Final = b"failed\n"
+REPORT: Final = "report.json"
+LOST_LOG: Final = (
+    "The write-ahead log is damaged or gone: what was written in the last minutes before the"
+    " box stopped may be missing. What the district has comes back from there."
+)
+CUT_LOG: Final = (
+    "The write-ahead log ends too early. After a power cut that is as it should be: nobody was told"
+    " that the rest is kept. If the card has lost it, the last minutes may be missing."
+)
 
 
-class KeysPresent(Conflict):
-    """This box has keys; others would make its PINs worthless."""
+class Footing(Struct, frozen=True):
+    """What the box stands on after looking, and what a person should know about it."""
 
-    code = "keys-present"
-    title = "This box has its keys"
-    hint = "Move the folder `keys` away first if it really is another school's."
-
-
-def back_up_with_keys(settings: Settings, target: Path) -> BackupResult:
-    """Copy the live database, and the sealed keys beside it where there are any."""
-    result = back_up(settings.database, target)
-    sealed = settings.keys / SEALED
-    if sealed.exists():
-        shutil.copyfile(sealed, sealed_beside(target))
-    return result
+    state: State
+    words: list[str] = []
 
 
-def sealed_beside(backup: Path) -> Path:
-    """Where the sealed keys of a backup stand."""
-    return backup.with_name(backup.name + KEYS_ENDING)
+class Doubt(Struct, frozen=True):
+    """Why the database must not be trusted as it lies there."""
+
+    problems: list[str]
+    notes: list[str]
 
 
-def restore_school(settings: Settings, backup: Path, *, now_ms: int) -> Path | None:
-    """Put a backup in place; return the folder that holds what was there before, if anything."""
+@contextmanager
+def noting_the_stop(settings: Settings) -> Iterator[None]:
+    """Leave a mark that a clean stop takes away, unless damage was found meanwhile."""
+    put_private(settings.unclean, RUNNING)
+    try:
+        yield
+    except (DarasaError, OSError):  # it closed its files: worth a look, and no log is missing
+        put_private(settings.unclean, FAILED)
+        raise
+    if settings.unclean.read_bytes() == RUNNING:
+        settings.unclean.unlink()
+        sync_path(settings.data_dir)
+
+
+def find_footing(settings: Settings, *, now_ms: int) -> Footing:
+    """Look at the database after a stop and climb down the ladder as far as is needed.
+
+    Raises DataDirInUse when something has to be repaired while the agent holds the files.
+    """
+    settings.hands_off.unlink(missing_ok=True)  # of a start that was killed
+    if not _had_school(settings):
+        return _begin_anew(settings, now_ms=now_ms)
+    doubt = look(settings)
+    if not doubt.problems:
+        for note in doubt.notes:
+            _note(settings, "sound", [note], now_ms=now_ms)
+        return Footing("sound", doubt.notes)
+    with _alone(settings):
+        return _climb(settings, doubt, now_ms=now_ms)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Ask the agent to let go of the files, and hold them alone."""
+    put_private(settings.hands_off, b"repairing\n")
+    try:
+        with patient_lock(settings.data_dir, within_s=LET_GO_S_MAX):
+            yield
+    finally:
+        settings.hands_off.unlink(missing_ok=True)
+
+
+def look(settings: Settings) -> Doubt:
+    """Read the whole file after an unclean stop; after a clean one only its first page."""
+    log = settings.database.with_name(settings.database.name + "-wal")
+    # Before anybody opens the file and makes an empty one.
+    is_lost = not log.exists() and _was_running(settings)
+    end = read_wal(log)
+    is_lost = is_lost or end.is_damaged
+    problems = _problems(settings, is_thorough=is_lost)
+    # Pages of the file that are ahead of a log prove that the log once went on.
+    is_lost = is_lost or (end.is_cut and bool(problems))
+    notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
+    return Doubt(problems, notes)
+
+
+def _problems(settings: Settings, *, is_thorough: bool) -> list[str]:
+    path = settings.database
+    if not path.exists() or not path.stat().st_size:
+        return [f"{path.name} is missing or empty"]
+    if file_version(path) == 0:
+        return [f"{path.name} does not begin like a school's database"]
+    if not settings.unclean.exists():
+        return []
+    return (full_check if is_thorough else quick_check)(path).problems
+
+
+def _was_running(settings: Settings) -> bool:
+    return settings.unclean.exists() and settings.unclean.read_bytes() == RUNNING
+
+
+def first_line(doubt: Doubt) -> str:
+    """SQLite tells its story in a hundred lines; the first one is the beginning."""
+    return next((line for line in doubt.problems[0].splitlines() if "***" not in line), "damaged")
+
+
+def _had_school(settings: Settings) -> bool:
+    return settings.keys.exists() or any(settings.backups.glob("nightly-*.db"))
+
+
+def _begin_anew(settings: Settings, *, now_ms: int) -> Footing:
+    """A box without keys was never a school's: there is nothing to lose, and still it is kept."""
+    path = settings.database
+    if not path.exists() or (file_version(path) and not quick_check(path).problems):
+        return Footing("new")
     with exclusive_lock(settings.data_dir):
-        aside = settings.data_dir / f"before-restore-{now_ms}"
-        restore_backup(backup, settings.database, aside)
-    return aside if aside.exists() else None
+        aside = settings.data_dir / f"before-repair-{now_ms}"
+        aside.mkdir(mode=0o700)
+        for file in settings.data_dir.glob(f"{path.name}*"):
+            shutil.move(file, aside)
+    words = "This box belonged to no school yet, and its empty database was damaged: a new one."
+    return Footing("new", [words])
 
 
-def open_keys(settings: Settings, sealed: Path, recovery_code: str) -> None:
-    """Write the school's keys again. Raises WrongRecoveryCode, KeysPresent."""
-    with exclusive_lock(settings.data_dir):
-        if settings.keys.exists():
-            raise KeysPresent(f"{settings.keys} is there")
+def _climb(settings: Settings, doubt: Doubt, *, now_ms: int) -> Footing:
+    logger.error("database damaged problem=%s", first_line(doubt))
+    aside = settings.data_dir / f"before-repair-{now_ms}"
+    with copies(settings) as stock:
+        found = newest_first(stock)
+        footing = _salvaged(settings, found, doubt, aside, now_ms=now_ms)
+        return (
+            footing
+            or _restored(settings, found, aside, now_ms=now_ms)
+            or _reading(settings, now_ms=now_ms)
+        )
+
+
+def _salvaged(
+    settings: Settings, stock: list[Copy], doubt: Doubt, aside: Path, *, now_ms: int
+) -> Footing | None:
+    path, backup = settings.database, stock[0] if stock else None
+    fresh = path.with_name(f"{path.name}.salvaged")
+    remove_database(fresh)
+    if not path.exists():
+        return None
+    try:
+        saved = salvage(
+            path,
+            fresh,
+            backup=backup.path if backup else None,
+            migrations=EDGE_MIGRATIONS,
+            now_ms=now_ms,
+        )
+    except SalvageFailed as error:
+        logger.error("salvage failed cause=%s", error.detail)  # noqa: TRY400 -- the words say it
+        remove_database(fresh)
+        return None
+    swap(fresh, path, aside)
+    put_private(aside / REPORT, msgspec.json.format(msgspec.json.encode(saved)))
+    words = [*salvage_words(saved, backup), *doubt.notes, f"The damaged file is kept in {aside}."]
+    _note(settings, "salvaged", words, now_ms=now_ms, saved=saved)
+    return Footing("salvaged", words)
+
+
+def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int) -> Footing | None:
+    for copy in stock:
         try:
-            keys = open_sealed_keys(sealed.read_bytes(), recovery_code)
-        except msgspec.DecodeError as error:
-            raise WrongRecoveryCode(f"{sealed} does not hold sealed keys: {error}") from error
-        write_keys(settings.keys, keys, recovery_code)
+            restore_backup(copy.path, settings.database, aside)
+        except (BackupUnusable, OSError) as error:
+            logger.error("backup unusable file=%s cause=%s", copy.name, error)  # noqa: TRY400
+            continue
+        words = [
+            f"The database could not be read any more. The backup {copy.name} is in its place.",
+            "What was written after it comes back from the district as far as it arrived.",
+            f"The rest is in {aside} and may be lost.",
+        ]
+        _note(settings, "restored", words, now_ms=now_ms)
+        return Footing("restored", words)
+    return None
+
+
+def _reading(settings: Settings, *, now_ms: int) -> Footing:
+    words = [
+        "The school's database is damaged and could not be repaired.",
+        "Lessons can be read. Nothing can be handed in: phones keep what is written on them.",
+        "Put the backup stick in and start the box again, or call the district.",
+    ]
+    _note(settings, "reading", words, now_ms=now_ms)
+    return Footing("reading", words)
+
+
+def salvage_words(saved: Salvaged, backup: Copy | None) -> list[str]:
+    """What was saved and what was not, for a keeper."""
+    words = [f"The database was damaged. {saved.rows} rows were saved into a new one."]
+    filled = sum(loss.from_backup for loss in saved.losses)
+    if filled and backup is not None:
+        words.append(f"{filled} of them come from the backup {backup.name} and may be older.")
+    for loss in saved.losses:
+        if loss.missing:
+            words.append(f"{loss.table}: {len(loss.missing)} rows are missing.")
+        if loss.may_miss_more:
+            words.append(f"{loss.table}: rows may be missing that nothing names any more.")
+    if saved.is_whole:
+        words.append("Nothing is missing.")
+    else:
+        words.append("What had arrived at the district comes back from there.")
+    return words
+
+
+def _note(
+    settings: Settings,
+    state: State,
+    words: list[str],
+    *,
+    now_ms: int,
+    saved: Salvaged | None = None,
+) -> None:
+    missing = {loss.table: len(loss.missing) for loss in saved.losses} if saved else {}
+    with suppress(OSError):  # a card too full for a line must not keep the box from serving
+        note_repair(settings, Repair(at_ms=now_ms, state=state, words=words, missing=missing))

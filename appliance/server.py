@@ -17,6 +17,7 @@ from appliance.app import APP_VERSION, create_app
 from appliance.clock import listen
 from appliance.discovery.announcer import Announcer, lan_addresses
 from appliance.errors import DarasaError
+from appliance.lessons_only.pages import create_reading_app
 from appliance.notify import (
     notify_ready,
     notify_stopping,
@@ -41,7 +42,15 @@ def serve(settings: Settings) -> None:
     announcer = Announcer(
         host_name=settings.host_name, port=port, app_version=APP_VERSION, addresses=lan_addresses
     )
-    app = create_app(settings, announcer=announcer, port=port)
+    _run(create_app(settings, announcer=announcer, port=port), listener, settings)
+
+
+def serve_lessons(settings: Settings, words: list[str]) -> None:
+    """Serve what can be read and nothing else, until a person has helped."""
+    _run(create_reading_app(settings, words), listening_socket(settings), settings)
+
+
+def _run(app: Litestar, listener: socket.socket, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped serving. By default that
         # would end the process before the writer has finished its queue.
@@ -113,6 +122,8 @@ async def _tell_systemd(server: uvicorn.Server, state: State) -> None:
 
 def can_work(state: State) -> bool:
     """Whether the box reads and writes; one that does not is better started again."""
+    if "readers" not in state:  # lessons only: another start would find the same
+        return True
     identity(state.readers.here)  # raises, and then nobody beats any more
     return bool(state.writer.is_running)
 
@@ -125,7 +136,7 @@ def welcome(app: Litestar, listener: socket.socket, host_name: str) -> list[str]
         hosts = [f"{host_name}.local", *(lan_addresses() or ("127.0.0.1",))]
     places = [f"http://{host}" if port == 80 else f"http://{host}:{port}" for host in hosts]
     lines = [f"Darasa {APP_VERSION} is ready:", *(f"  {place}" for place in places)]
-    code: str | None = app.state.claim_desk.code
+    code = app.state.claim_desk.code if "claim_desk" in app.state else None
     if code is not None:
         lines += [
             "This box does not belong to a school yet. To claim it, open",

@@ -102,6 +102,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " so and housekeeping that writes waits.",
         ),
     ] = 2_000_000_000
+    backup_dir: Annotated[
+        str,
+        Meta(
+            description="Where backups go: a folder on another disk, prepared with"
+            " `darasa-box backup-medium`. Empty: whatever prepared stick is plugged in."
+        ),
+    ] = ""
 
     @property
     def clock_file(self) -> Path:
@@ -152,6 +159,31 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def backups(self) -> Path:
         """Verified copies of the database."""
         return self.data_dir / "backups"
+
+    @property
+    def backup_work(self) -> Path:
+        """Where backups are put together and tried out; empty in between."""
+        return self.data_dir / "backup-work"
+
+    @property
+    def backup_runs(self) -> Path:
+        """What became of each backup and each drill."""
+        return self.data_dir / "backup-runs"
+
+    @property
+    def repairs(self) -> Path:
+        """What the box did about a damaged database."""
+        return self.data_dir / "repairs"
+
+    @property
+    def unclean(self) -> Path:
+        """There while the box runs: a start that finds it looks at the whole database."""
+        return self.data_dir / "unclean"
+
+    @property
+    def hands_off(self) -> Path:
+        """There while the box repairs: the agent lets go of the files until it is gone."""
+        return self.data_dir / "hands-off"
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -37,6 +37,8 @@ OTHER_TEXT = {
 SECOND_WRITERS = {
     ("sync_identity", "accounts"): "the claim makes the one row before any agent runs",
     ("schema_migration", "database"): "describes the file",
+    ("sync_stream", "database"): "a file that is put in place leaves its lineage before it is used",
+    ("section_progress", "database"): "a salvaged file computes it anew before it is used",
 }
 # Only the agent writes these: what comes down from the district, and its answer to an erasure.
 BY_THE_AGENT = {table.name for table in TABLES if table.owner == "hub"} | {"erasure_answer"}

@@ -51,7 +51,7 @@ def type_in(monkeypatch, words):
 
 def test_a_backup_comes_back_and_what_was_there_is_kept(settings, writer, stick, capsys):
     before = names(settings)
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     writer.write_blocking(lambda tx: tx.run(RENAME))
     writer.stop()
     assert names(settings) != before
@@ -65,7 +65,7 @@ def test_a_backup_comes_back_and_what_was_there_is_kept(settings, writer, stick,
 
 def test_a_database_too_broken_to_open_is_replaced(settings, stick):
     before = names(settings)
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     settings.database.write_bytes(b"\xa5" * 8_192)
     assert run(["restore", str(stick)]) == 0
     assert names(settings) == before
@@ -74,7 +74,7 @@ def test_a_database_too_broken_to_open_is_replaced(settings, stick):
 @pytest.mark.parametrize("content", [b"", b"\xa5" * 8_192, None])
 def test_what_is_no_sound_backup_changes_nothing(settings, stick, content, capsys):
     before = names(settings)
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     if content is None:
         stick.unlink()
     else:
@@ -86,7 +86,7 @@ def test_what_is_no_sound_backup_changes_nothing(settings, stick, content, capsy
 
 
 def test_a_running_box_is_not_restored_under_its_feet(settings, stick, capsys):
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     with shared_lock(settings.data_dir):
         assert run(["restore", str(stick)]) == 1
     assert "in use" in capsys.readouterr().err
@@ -96,7 +96,7 @@ def test_the_printed_code_opens_the_keys_on_another_board(
     settings, recovery_code, stick, tmp_path, monkeypatch
 ):
     keys = read_keys(settings.keys)
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path / "new"))
     type_in(monkeypatch, recovery_code.lower().replace("-", " "))
     assert run(["open-keys", f"{stick}.keys"]) == 0
@@ -107,7 +107,7 @@ def test_the_printed_code_opens_the_keys_on_another_board(
 
 
 def test_another_code_opens_nothing(settings, recovery_code, stick, tmp_path, monkeypatch, capsys):
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path / "new"))
     type_in(monkeypatch, new_recovery_code())
     assert run(["open-keys", f"{stick}.keys"]) == 1
@@ -116,7 +116,7 @@ def test_another_code_opens_nothing(settings, recovery_code, stick, tmp_path, mo
 
 
 def test_keys_that_are_there_are_not_replaced(settings, recovery_code, stick, monkeypatch):
-    assert run(["backup", str(stick)]) == 0
+    assert run(["backup", "--plain", str(stick)]) == 0
     keys = read_keys(settings.keys)
     type_in(monkeypatch, recovery_code)
     assert run(["open-keys", f"{stick}.keys"]) == 1
@@ -157,7 +157,7 @@ async def a_school_with_a_pupil(folder, stick, monkeypatch):
             await phone.post("/api/v1/people/import", names, dict)
             (pupil,) = await phone.post(f"/api/v1/classes/{group['id']}/pins", {}, list)
         monkeypatch.setenv("DARASA_DATA_DIR", str(folder))
-        assert run(["backup", str(stick)]) == 0  # while the box runs
+        assert run(["backup", "--plain", str(stick)]) == 0  # while the box runs
         box.kill()
     return claimed["recovery_code"], {key: pupil[key] for key in ("person_id", "pin")}
 

@@ -183,7 +183,7 @@ def test_migrate_check_backup_and_status_of_a_fresh_database(box_dir, capsys):
     assert run(["migrate"]) == 0
     assert capsys.readouterr().out == "nothing to do\n"
     assert run(["check", "--full"]) == 0
-    assert run(["backup", str(box_dir / "copy.db")]) == 0
+    assert run(["backup", "--plain", str(box_dir / "copy.db")]) == 0
     assert (box_dir / "copy.db").exists()
     assert run(["status"]) == 0
     assert "claimed: no" in capsys.readouterr().out

@@ -156,6 +156,11 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /clock": STAFF,
     "GET /api/v1/clock": STAFF,
     "PUT /api/v1/clock": STAFF,
+    # backups
+    "GET /api/v1/box/backups": KEEPER,
+    "POST /api/v1/box/backups": KEEPER,
+    "GET /box/backups": KEEPER,
+    "POST /box/backups": KEEPER,
     # orders
     "GET /api/v1/announcements": SIGNED_IN,
     "GET /api/v1/box/orders": KEEPER,

@@ -6,19 +6,31 @@ beside it), checked, synced, and only then given its name.
 """
 
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 
 import apsw
 from msgspec import Struct
 
 from appliance.database.connection import open_connection
-from appliance.database.faults import BackupFailed
+from appliance.database.faults import BackupFailed, BackupUnusable
+from appliance.database.reader import Reader
 from appliance.durable import sync_path
 
 STEP_PAGES: Final = 1_024  # 4 MiB a step: the thread can be told to stop within 20 ms
 PARTIAL_SUFFIX: Final = ".partial"
+
+# The streams go when a copy is put in place (`lineage`), so they are no part of what is counted.
+TABLES: Final[LiteralString] = """
+SELECT name
+  FROM pragma_table_list
+ WHERE schema = 'main'
+   AND type   = 'table'
+   AND name NOT LIKE 'sqlite%'
+   AND name <> 'sync_stream'
+"""
 
 
 class BackupResult(Struct, frozen=True, kw_only=True):
@@ -55,6 +67,28 @@ def back_up(path: Path, target: Path) -> BackupResult:
         took_ms=(time.monotonic_ns() - began) // 1_000_000,
         quick_check=checked,
     )
+
+
+@contextmanager
+def reading(copy: Path) -> Iterator[Reader]:
+    """Read a copy as it lies there. Raises BackupUnusable when it is no database."""
+    flags = apsw.SQLITE_OPEN_READONLY
+    try:
+        with closing(apsw.Connection(str(copy), flags=flags)) as connection:
+            yield Reader(connection)
+    except apsw.Error as error:
+        raise BackupUnusable(f"read {copy}: {error}") from error
+
+
+def row_count(copy: Path) -> int:
+    """How many rows there are in all tables of a copy. Raises BackupUnusable."""
+    flags = apsw.SQLITE_OPEN_READONLY
+    try:
+        with closing(apsw.Connection(str(copy), flags=flags)) as connection:
+            names = [name for (name,) in connection.execute(TABLES)]
+            return sum(connection.execute(f'SELECT count(*) FROM "{name}"').get for name in names)  # noqa: S608 -- names of our own schema
+    except apsw.Error as error:
+        raise BackupUnusable(f"count {copy}: {error}") from error
 
 
 def restore(backup: Path, path: Path) -> None:

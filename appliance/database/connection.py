@@ -54,6 +54,10 @@ def open_connection(
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # first: every pragma below may need a lock (T4)
     if role in {"writer", "agent"}:
         connection.set_busy_handler(wait_for_lock)
+    else:
+        # The last one to close would carry the log over; a file that is looked at because it
+        # may be damaged must not be written to.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.convert_binding = _bind
     if role == "writer":
         _lay_out_new_file(connection)

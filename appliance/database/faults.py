@@ -5,6 +5,7 @@ DarasaError
 ├── MigrationFailed    the file is as it was before
 ├── BackupFailed       the copy did not pass its check and was removed
 ├── BackupUnusable     nothing was put in place
+├── SalvageFailed      the damaged file is untouched
 ├── DataDirInUse       another process holds the school's files
 ├── WriteFailed        the medium refused; nothing of the batch was kept
 ├── Conflict: DistrictOwned
@@ -56,6 +57,14 @@ class BackupUnusable(DarasaError):
     status = 409
     title = "This backup cannot be used"
     hint = "Nothing was changed. Take another one: the nightly copies are in backups/."
+
+
+class SalvageFailed(DarasaError):
+    """What can be read of a damaged database does not make one. The old file is untouched."""
+
+    code = "salvage-failed"
+    title = "The damaged database could not be repaired"
+    hint = "Put the backup stick in and start the box again, or run `darasa-box restore`."
 
 
 class DataDirInUse(DarasaError):

@@ -6,14 +6,16 @@ The kernel drops the lock when a process dies, so there is never a stale one.
 """
 
 import fcntl
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from appliance.database.faults import DataDirInUse
 
 LOCK_NAME: Final = "school.lock"
+KNOCK_S: Final = 0.1
 
 
 @contextmanager
@@ -27,6 +29,22 @@ def shared_lock(data_dir: Path) -> Iterator[None]:
 def exclusive_lock(data_dir: Path) -> Iterator[None]:
     """Hold the files alone. Raises DataDirInUse when anybody else holds them."""
     with _locked(data_dir, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def patient_lock(data_dir: Path, *, within_s: float) -> Iterator[None]:
+    """Hold the files alone as soon as everybody else has let go. Raises DataDirInUse."""
+    deadline = time.monotonic() + within_s
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(_locked(data_dir, fcntl.LOCK_EX))
+                break
+            except DataDirInUse:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(KNOCK_S)
         yield
 
 

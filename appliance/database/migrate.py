@@ -112,6 +112,12 @@ def migrate(
             raise
 
 
+def lay_out(path: Path, migrations: Path, *, version: int, now_ms: int) -> None:
+    """Make a new, empty file with the schema of a version. The caller holds the files alone."""
+    assert not path.exists(), path
+    _apply_all(path, read_migrations(migrations)[:version], now_ms=now_ms, vfs=None)
+
+
 def read_migrations(folder: Path) -> list[Migration]:
     """Read the numbered files: 0001 to the last one, without a gap."""
     found = []
@@ -129,7 +135,16 @@ def schema_version(path: Path) -> int:
         return 0
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # another process may just be recovering
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # asking writes nothing
         return _version(connection)
+
+
+def file_version(path: Path) -> int:
+    """The same of a file that may be anything; 0 when it is no database of ours."""
+    try:
+        return schema_version(path)
+    except apsw.Error:
+        return 0
 
 
 def require_schema(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:

@@ -1,4 +1,4 @@
-"""A backup takes the place of the database. What was there is kept beside it."""
+"""Another file takes the place of the database. What was there is kept beside it."""
 
 import shutil
 from contextlib import closing, suppress
@@ -7,9 +7,10 @@ from pathlib import Path
 import apsw
 
 from appliance.database.backup import restore
-from appliance.database.connection import APPLICATION_ID
+from appliance.database.connection import APPLICATION_ID, open_connection
 from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import quick_check
+from appliance.database.lineage import leave_lineage
 from appliance.durable import sync_path
 
 BESIDE = ("", "-wal", "-shm")  # a database is these three until it is closed
@@ -25,23 +26,38 @@ def restore_backup(backup: Path, path: Path, aside: Path) -> None:
     try:
         _build(backup, fresh)
     except BackupUnusable:
-        _remove(fresh)
+        remove_database(fresh)
         raise
+    swap(fresh, path, aside)
+
+
+def swap(fresh: Path, path: Path, aside: Path) -> None:
+    """Put a finished file in place by its name; the files that had it move to `aside`.
+
+    Killed between the two, there is no database at `path`, and the next start finds that out:
+    a box with keys and without its database takes the ladder again.
+    """
     _move_aside(path, aside)
     fresh.rename(path)
     sync_path(path.parent)
 
 
 def _build(backup: Path, fresh: Path) -> None:
-    _remove(fresh)
+    remove_database(fresh)
     try:
         _require_school(backup)
         restore(backup, fresh)
+        _leave_lineage(fresh)
     except apsw.Error as error:
         raise BackupUnusable(f"restore {backup}: {error}") from error
-    report = quick_check(fresh)
-    if not report.is_ok:
-        raise BackupUnusable(f"restore {backup}: {(report.problems or report.dangling)[0]}")
+    problems = quick_check(fresh).problems
+    if problems:
+        raise BackupUnusable(f"restore {backup}: {problems[0]}")
+
+
+def _leave_lineage(fresh: Path) -> None:
+    with closing(open_connection(fresh, role="writer")) as connection:
+        leave_lineage(connection)
 
 
 def _require_school(backup: Path) -> None:
@@ -53,14 +69,15 @@ def _require_school(backup: Path) -> None:
 
 
 def _move_aside(path: Path, aside: Path) -> None:
-    if not path.exists():
+    if not any(path.with_name(path.name + ending).exists() for ending in BESIDE):
         return
-    aside.mkdir(mode=0o700)
+    aside.mkdir(mode=0o700, exist_ok=True)
     for ending in BESIDE:
         with suppress(FileNotFoundError):
             shutil.move(path.with_name(path.name + ending), aside)
 
 
-def _remove(path: Path) -> None:
+def remove_database(path: Path) -> None:
+    """Take away a file nobody has relied on yet, with what SQLite keeps beside it."""
     for ending in BESIDE:
         path.with_name(path.name + ending).unlink(missing_ok=True)

@@ -32,6 +32,7 @@ def status_lines(status: SyncStatus, *, now_ms: int) -> list[Line]:
 
 
 DAMAGED: Final = "payload-damaged"  # sync.core.node.Fork
+RESTORED: Final = "restored"
 
 NOT_JOINED: Final = Line(
     "wait",
@@ -95,6 +96,10 @@ def _repaired(status: SyncStatus, *, now_ms: int) -> Line | None:
         words += " Nothing is lost: the rows themselves are whole, and go to the district again."
         todo = "If this comes again, make a backup and put a new card in."
         return Line("bad", "Card damaged", words, todo)
+    if status.left_reason == RESTORED:
+        words = f"The database was put back from a backup, or repaired; {when}."
+        words += " What the district had was fetched, and everything here was sent once more."
+        return Line("info", "Repaired", words)
     words = f"This box and the district had two different pasts ({status.left_reason}); {when}."
     return Line("info", "Repaired", f"{words} Both were put together, row by row.")
 

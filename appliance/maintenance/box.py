@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from appliance.backups.turns import Backups
 from appliance.clock import TOLD, Clock, clock_quality
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
@@ -33,6 +34,7 @@ class Box(Struct, frozen=True):
     writer: Writer
     readers: Readers
     clock: Clock
+    backups: Backups
     idle_for_s: Callable[[], float] = nobody_asks
     quality: Callable[[], int] = clock_quality
     monotonic_s: Callable[[], float] = time.monotonic

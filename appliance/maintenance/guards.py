@@ -44,7 +44,12 @@ def lesson_hours(now: Conditions) -> str | None:
 
 def little_space(now: Conditions) -> str | None:
     """Less than 2.2 times the file is free."""
-    free, needed = now.card.free_bytes, int(now.database_bytes * ROOM_FACTOR)
+    return lacks_room(now, ROOM_FACTOR)
+
+
+def lacks_room(now: Conditions, factor: float) -> str | None:
+    """Say why so many times the file would not fit, or None."""
+    free, needed = now.card.free_bytes, int(now.database_bytes * factor)
     return f"{free} bytes free, {needed} needed" if free < needed else None
 
 

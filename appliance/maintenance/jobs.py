@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Final
 
 from appliance.access.commands import prune_sessions
-from appliance.accounts.queries import is_claimed
+from appliance.accounts.queries import identity, is_claimed
+from appliance.backups.faults import MediumMissing
+from appliance.backups.media import find
+from appliance.backups.turns import drilled_this_week
 from appliance.database.backup import back_up
 from appliance.database.compact import compact
 from appliance.database.copies import check_copy
 from appliance.database.integrity import foreign_key_check, quick_check
+from appliance.durable import put_private
 from appliance.errors import DarasaError
-from appliance.maintenance.box import DAY_MS, Box
+from appliance.maintenance.box import DAY_MS, Box, conditions
 from appliance.maintenance.commands import (
     free_some_pages,
     optimize,
     prune_oldest_runs,
     prune_runs,
 )
-from appliance.maintenance.guards import IDLE_S
+from appliance.maintenance.guards import IDLE_S, lacks_room
 from appliance.maintenance.queries import pages
 from appliance.telemetry.commands import add_sample
 from appliance.telemetry.vitals import read_vitals
@@ -36,6 +40,7 @@ STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
 BACKUPS_KEPT: Final = 7
+TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 
 
 class DamageFound(DarasaError):
@@ -43,7 +48,7 @@ class DamageFound(DarasaError):
 
     code = "database-damaged"
     title = "The database is damaged"
-    hint = "Stop the box and follow the runbook, section The database is damaged."
+    hint = "Restart the box when the lesson is over: it repairs itself at its start."
 
 
 async def prune_logs(box: Box) -> str:
@@ -89,9 +94,10 @@ async def refresh_statistics(box: Box) -> str:
 
 
 async def check_quickly(box: Box) -> str:
-    """Read the whole file once; fail when it is damaged."""
+    """Read the whole file once; fail when it is damaged, and have the next start repair it."""
     report = await box.readers.read(quick_check)
     if report.problems:
+        put_private(box.settings.unclean, b"damaged\n")
         raise DamageFound("; ".join(report.problems))
     return f"ok in {report.took_ms} ms"
 
@@ -123,6 +129,35 @@ async def back_up_nightly(box: Box) -> str:
     result = await asyncio.to_thread(back_up, box.settings.database, target)
     forgotten = forget_old_backups(box.settings.backups)
     return f"{target.name}, {result.size_bytes} bytes, verified; {forgotten} old ones removed"
+
+
+async def back_up_to_stick(box: Box) -> str:
+    """Make a sealed backup on the other medium, restored once to test it."""
+    run = await box.backups.make()
+    return f"{run.file}, {run.size_bytes} bytes, {run.rows} rows restored; {run.words}"
+
+
+async def drill_restore(box: Box) -> str:
+    """Restore the backup that was not tried for longest, every index read."""
+    run = await box.backups.drill()
+    return f"{run.file}: {run.words}"
+
+
+def lacks_stick(box: Box) -> str | None:
+    """No prepared stick is plugged in, or less than 3.2 times the file is free."""
+    me = identity(box.readers.here)
+    if me is None:
+        return "not claimed yet: nothing to back up"
+    try:
+        find(box.settings, me.school_id)
+    except MediumMissing as error:
+        return error.detail
+    return lacks_room(conditions(box), TRIAL_FACTOR)
+
+
+def was_drilled(box: Box) -> str | None:
+    """A drill of this week went well, or there is no prepared stick."""
+    return drilled_this_week(box.settings, now_ms=box.clock()) or lacks_stick(box)
 
 
 async def take_sample(box: Box) -> str:

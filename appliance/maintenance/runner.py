@@ -2,7 +2,7 @@
 
 The wall clock says which work is due and the monotonic one when to look: a board's clock is
 set by years at a time, and a timer that waits for a date would wait for ever
-(docs/decisions/0020). Whether a job did its work is our own record, because "executed" says
+(docs/decisions/0019). Whether a job did its work is our own record, because "executed" says
 nothing about the effect. Work is done one piece at a time, and never in a lesson.
 """
 
@@ -27,20 +27,18 @@ LOOK_S: Final = 10.0  # a full card is noticed in this time
 SETTLE_S: Final = 300.0  # after a start: the class signs in first
 AGAIN_S: Final = 3_600.0  # after a failure
 WEAR_S: Final = 600.0  # between two looks at what was written to the card
-UNCLEAN: Final = "quick-check"  # what is due at once after an unclean stop
 
 
 class Night:
     """The work of one box, and what this process remembers about it."""
 
-    def __init__(self, box: Box, jobs: tuple[Job, ...] = NIGHT, *, was_clean: bool = True) -> None:
+    def __init__(self, box: Box, jobs: tuple[Job, ...] = NIGHT) -> None:
         self._box: Final = box
         self._jobs: Final = jobs
         self._started_s: Final = box.monotonic_s()
         self._failed_s: Final[dict[str, float]] = {}
         self._held: Final[dict[str, str]] = {}  # the reason that is in the journal already
         self._wear_s = self._started_s
-        self._is_unclean = not was_clean
 
     async def look(self) -> None:
         """Do what is due and may be done; a few milliseconds when nothing is."""
@@ -51,9 +49,6 @@ class Night:
         if now_s - self._wear_s >= WEAR_S:
             self._wear_s = now_s
             await asyncio.to_thread(count_wear, box)
-        if self._is_unclean:
-            self._is_unclean = False
-            await run_job(box, next(job for job in self._jobs if job.name == UNCLEAN))
         for job in self.due() if now_s - self._started_s >= SETTLE_S else []:
             await self._try(job)
 
@@ -94,9 +89,9 @@ class Night:
 
 
 @asynccontextmanager
-async def maintenance(box: Box, *, was_clean: bool) -> AsyncIterator[Night]:
+async def maintenance(box: Box) -> AsyncIterator[Night]:
     """Keep house while the app lives. Whatever goes wrong, there is a next look."""
-    night = Night(box, was_clean=was_clean)
+    night = Night(box)
     task = asyncio.create_task(_keep_looking(night))
     try:
         yield night

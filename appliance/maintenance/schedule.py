@@ -20,15 +20,19 @@ from appliance.maintenance.guards import (
 )
 from appliance.maintenance.jobs import (
     back_up_nightly,
+    back_up_to_stick,
     check_backup,
     check_keys,
     check_quickly,
     compact_file,
+    drill_restore,
     lacks_backup,
+    lacks_stick,
     prune_logs,
     reclaim_space,
     refresh_statistics,
     take_sample,
+    was_drilled,
 )
 
 SUNDAY: Final = 6
@@ -92,8 +96,10 @@ NIGHT: Final = (
     Job("statistics", 2, 30, refresh_statistics, (class_at_work, lesson_hours)),
     Job("quick-check", 2, 40, check_quickly, QUIET),
     Job("backup", 3, 0, back_up_nightly, (*QUIET, little_space)),
-    Job("key-check", 3, 20, check_keys, QUIET, weekday=SUNDAY),
+    Job("key-check", 3, 10, check_keys, QUIET, weekday=SUNDAY),
+    Job("backup-to-stick", 3, 20, back_up_to_stick, QUIET, skip_if=lacks_stick),
     Job("full-check", 3, 30, check_backup, QUIET, skip_if=lacks_backup, weekday=SUNDAY),
+    Job("restore-drill", 3, 40, drill_restore, QUIET, skip_if=was_drilled),
     Job(
         "compact",
         3,

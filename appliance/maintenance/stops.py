@@ -1,6 +1,6 @@
-"""How the box last stopped: a file that is there while it runs, and gone after a clean stop.
+"""Where the running box is to be found, for `darasa-box doctor`: a file there while it runs.
 
-It also says where the running box is to be found, for `darasa-box doctor`.
+Whether the last stop was clean is asked before anybody opens the database: appliance/repair.py.
 """
 
 import os
@@ -30,14 +30,12 @@ def running_box(file: Path) -> Running | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError):
-        return Running(pid=0)  # cut off while it was written: no clean stop in any case
+        return Running(pid=0)  # cut off while it was written: nobody runs
 
 
-def note_start(file: Path, *, port: int | None) -> bool:
-    """Say that a box runs; return whether the one before it stopped cleanly."""
-    was_clean = running_box(file) is None
+def note_start(file: Path, *, port: int | None) -> None:
+    """Say that a box runs, and where."""
     put_private(file, msgspec.json.encode(Running(os.getpid(), port)))
-    return was_clean
 
 
 def note_stop(file: Path) -> None:

@@ -20,7 +20,7 @@ from appliance.clock import clock_quality, listen, system_clock
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
-from appliance.database.migrate import require_schema, schema_version
+from appliance.database.migrate import file_version, require_schema, schema_version
 from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
@@ -31,6 +31,7 @@ from sync.agent.agent import Agent, Seams, hardware_name
 from sync.agent.boards import fingerprint
 from sync.agent.faults import NotJoined, StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
+from sync.agent.recovery import notice_restored
 from sync.agent.rotation import begin_rotation
 from sync.agent.sealing import Stamp
 from sync.agent.store import identity
@@ -214,6 +215,9 @@ def _carrying(settings: Settings, folder: Path) -> Iterator[tuple[stick.Tools, S
             files=settings.blobs,
             say=partial(print, flush=True),
         )
+        if is_ours:
+            now_ms = system_clock()
+            notice_restored(tools.db, stick.system_chance(now_ms).epoch, now_ms=now_ms)
         try:
             yield tools, stick.open_stick(folder, settings.data_dir, tools.say)
         except StickFailed as error:
@@ -246,17 +250,36 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _talk(settings: Settings) -> None:
-    await _until_the_box_has_started(settings)
-    with shared_lock(settings.data_dir):
-        require_schema(settings.database)
-        with closing(_agent(settings)) as agent:
-            await agent.run()
+    """Talk for ever, and let go of the files whenever the box has to repair them."""
+    while True:
+        await _until_the_box_has_started(settings)
+        with shared_lock(settings.data_dir):
+            require_schema(settings.database)
+            with closing(_agent(settings)) as agent:
+                await _until_asked_away(settings, agent)
 
 
 async def _until_the_box_has_started(settings: Settings) -> None:
-    """The box makes the database at its first start, and needs the files alone for that."""
-    while schema_version(settings.database) == 0:  # noqa: ASYNC110 -- another process makes it
+    """The box makes or repairs the database at its start, and needs the files alone for that."""
+    while is_busy_with_it(settings):  # noqa: ASYNC110 -- another process makes it
         await asyncio.sleep(WAIT_FOR_BOX_S)
+
+
+def is_busy_with_it(settings: Settings) -> bool:
+    """Whether there is no database to talk about yet, or not now."""
+    return settings.hands_off.exists() or not file_version(settings.database)
+
+
+async def _until_asked_away(settings: Settings, agent: Agent) -> None:
+    talking = asyncio.create_task(agent.run())
+    try:
+        while not settings.hands_off.exists() and not talking.done():
+            await asyncio.wait([talking], timeout=WAIT_FOR_BOX_S)
+    finally:
+        talking.cancel()
+        await asyncio.wait([talking])
+    if not talking.cancelled():
+        talking.result()  # raises what ended it
 
 
 async def _beat() -> None:

@@ -32,6 +32,7 @@ from sync.agent.line import SETTLE_S, Line
 from sync.agent.link import Link, Pass, enrol
 from sync.agent.notes import CARD_TROUBLE, note_held, note_trouble
 from sync.agent.pace import WAIT_S_MAX, Pace
+from sync.agent.recovery import notice_restored
 from sync.agent.rotation import finish_rotation
 from sync.agent.routes import default_routes
 from sync.agent.sealing import Stamp
@@ -149,6 +150,7 @@ class Agent:
         """Note which board this is, before it speaks as the one it was."""
         now_ms = self._seams.clock()
         boards.notice_board(self._db, self._seams.fingerprint, self._chance.epoch, now_ms=now_ms)
+        notice_restored(self._db, self._chance.epoch, now_ms=now_ms)
         me = store.identity(self._db)
         if me is not None:
             boards.settle_identity(self._settings.keys, me)

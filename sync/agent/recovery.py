@@ -6,6 +6,8 @@ answer that shows it may be lost: the new epoch, the debt and the cursor are one
 each page and its cursor are one.
 """
 
+import logging
+from collections.abc import Callable
 from typing import Final, LiteralString
 from uuid import UUID
 
@@ -21,11 +23,13 @@ from sync.agent.rows import (
     table_after,
     table_named,
 )
-from sync.agent.store import Identity, identity, keep_receipt, open_streams
+from sync.agent.store import Identity, identity, keep_receipt, open_streams, streams
 from sync.core.columns import BlockCorrupt, unpack
 from sync.core.node import Fork
 from sync.protocol import Block, PullPage, Receipt
 from sync.registry import TABLE_NUMBERED, TABLES, Table
+
+logger = logging.getLogger(__name__)
 
 # Receipts of another incarnation prove nothing to the hub that now is; those of this one
 # stay: they are the evidence.
@@ -89,6 +93,16 @@ def begin_epoch(
     with db.changing() as tx:
         enter_epoch(tx, epoch, incarnation)
         tx.run(NOTE_WHY, (why.value, now_ms))
+
+
+def notice_restored(db: AgentDatabase, new_epoch: Callable[[], UUID], *, now_ms: int) -> bool:
+    """Leave the lineage of a file that was put back: whoever did that took its streams away."""
+    me = identity(db)
+    if me is None or me.incarnation is None or streams(db, me.epoch):
+        return False
+    begin_epoch(db, epoch=new_epoch(), incarnation=me.incarnation, why=Fork.RESTORED, now_ms=now_ms)
+    logger.warning("the database was restored or repaired; a new epoch was begun")
+    return True
 
 
 def enter_epoch(tx: Transaction, epoch: UUID, incarnation: UUID) -> None:

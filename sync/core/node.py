@@ -22,6 +22,7 @@ class Fork(StrEnum):
     OTHER_HISTORY = "other-history"  # the same number with another hash: a clone
     PAYLOAD_GONE = "payload-gone"  # the hub fell behind what we still keep
     NEW_INCARNATION = "new-incarnation"  # the hub was rolled back
+    RESTORED = "restored"  # the file was put back or put together: its streams are gone
     PAYLOAD_DAMAGED = "payload-damaged"  # the card lost bits of what was sealed and not sent
 
 

@@ -15,7 +15,8 @@ from appliance.clock import system_clock
 from appliance.errors import DarasaError
 from sync.hub.backup.command import back_up, note_restored
 from sync.hub.backup.taking import archive_wal
-from sync.hub.keys import claim_code, spoken
+from sync.hub.backup_code import backup_code
+from sync.hub.keys import claim_code, load_key, spoken
 from sync.hub.migrate import migrate
 from sync.hub.settings import HubSettings, load_settings
 from sync.hub.sharding import shard
@@ -88,6 +89,11 @@ def _restored(settings: HubSettings, _told: argparse.Namespace) -> None:
     asyncio.run(note_restored(settings, system_clock, print))
 
 
+def _backup_code(settings: HubSettings, told: argparse.Namespace) -> None:
+    school, code = backup_code(told.file, load_key(settings.key_file))
+    print(f"{school}: type this where `darasa-box restore` asks for the recovery code:\n{code}")
+
+
 def _shard(settings: HubSettings, _told: argparse.Namespace) -> None:
     statements, was_run = asyncio.run(shard(settings.dsn))
     for statement in statements:
@@ -124,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help=words, description=words)
     backup.add_argument("folder", type=Path, help="on another disk; the newest seven stay")
     backup.set_defaults(command=_backup)
+    words = "say the code that opens one backup of a box whose recovery code was lost"
+    opened = commands.add_parser("backup-code", help=words, description=words)
+    opened.add_argument("file", type=Path, help="the backup, or its first megabyte")
+    opened.set_defaults(command=_backup_code)
     words = "keep one log segment; for archive_command: darasa-hub archive-wal %%p DIR"
     archive = commands.add_parser("archive-wal", help=words, description=words)
     archive.add_argument("segment", type=Path)

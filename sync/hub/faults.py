@@ -21,6 +21,7 @@ OwnedElsewhere               a school's own row; only a command changes it
 ScopeForeign                 what the hub writes for another school
 CursorUnknown                a place in the feed of another state of the hub
 BlobUnknown                  a file that no work of this school names, or that is not here
+NotForThisDistrict           a box's backup that was not locked for this hub
 BackupFailed                 a backup that could not be taken, or is not what was promised
 """
 
@@ -234,3 +235,11 @@ class BlobUnknown(NotFound):
     code = "blob-unknown"
     title = "No such file"
     hint = "The box sends the work first and the file after it; it tries again by itself."
+
+
+class NotForThisDistrict(Invalid):
+    """A box's backup that this hub cannot open: damaged, older than joining, or another hub's."""
+
+    code = "backup-not-for-this-district"
+    title = "This hub has no key for this backup"
+    hint = "Only the recovery code that was printed for the school opens it."

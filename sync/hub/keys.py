@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
 from appliance.durable import put_private
@@ -37,7 +38,12 @@ class HubKey:
 
     def unlock(self, content: bytes) -> bytes:
         """Open what was locked for this hub. Raises BundleCorrupt."""
-        return unlock(content, self._signing.to_curve25519_private_key())
+        return unlock(content, self.private)
+
+    @property
+    def private(self) -> PrivateKey:
+        """The key that opens what was locked for this hub."""
+        return self._signing.to_curve25519_private_key()
 
     def mark(self, words: bytes) -> bytes:
         """Return a keyed hash: cheaper than a signature where only this hub reads it."""

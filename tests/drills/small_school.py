@@ -88,16 +88,17 @@ def make_small_school(path: Path, pupils: int) -> SmallSchool:
     migrate(path, EDGE_MIGRATIONS, backups=path.parent, now_ms=NOW_MS)
     with closing(open_connection(path, role="writer")) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        school = _fill(Transaction(connection), pupils)
+        tx = Transaction(connection)
+        school_id = uuid7(NOW_MS)
+        tx.run(IDENTITY, (uuid7(NOW_MS), school_id, uuid7(NOW_MS)))
+        school = fill(tx, school_id, pupils)
         connection.execute("COMMIT")
     return school
 
 
-def _fill(tx: Transaction, pupils: int) -> SmallSchool:
-    school, group, course, version, module, lesson, section, run, task = (
-        uuid7(NOW_MS) for _ in range(9)
-    )
-    tx.run(IDENTITY, (uuid7(NOW_MS), school, uuid7(NOW_MS)))
+def fill(tx: Transaction, school: UUID, pupils: int) -> SmallSchool:
+    """Write everything but whose board it is; the first release had these tables already."""
+    group, course, version, module, lesson, section, run, task = (uuid7(NOW_MS) for _ in range(8))
     tx.run(SCHOOL, (school, NOW_MS))
     tx.run(CLASS, (group, school, NOW_MS))
     tx.run(COURSE, (course, school, NOW_MS))

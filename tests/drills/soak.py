@@ -32,6 +32,7 @@ from msgspec import Struct, field, structs
 
 from appliance.access.commands import open_session
 from appliance.access.hashing import new_token, token_hash
+from appliance.backups.turns import Backups
 from appliance.clock import CERTAIN
 from appliance.database.integrity import full_check
 from appliance.database.readers import Readers
@@ -193,6 +194,7 @@ def drill(days: int, pupils: int, *, is_unguarded: bool = False) -> Verdict:
             writer,
             readers,
             times.now_ms,
+            Backups(settings, readers, times.now_ms, app_version="soak"),
             (lambda: IDLE_S) if is_unguarded else times.idle_s,
             lambda: CERTAIN,
             lambda: times.up_s,

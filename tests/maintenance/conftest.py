@@ -1,5 +1,6 @@
 import pytest
 
+from appliance.backups.turns import Backups
 from appliance.clock import CERTAIN
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.database.readers import Readers
@@ -39,6 +40,7 @@ def box(tmp_path, times):
         writer,
         readers,
         clock=lambda: times.now_ms,
+        backups=Backups(settings, readers, lambda: times.now_ms, app_version="0.3.0"),
         idle_for_s=lambda: times.idle_s,
         quality=lambda: times.quality,
         monotonic_s=lambda: times.up_s,

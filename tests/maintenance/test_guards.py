@@ -117,14 +117,15 @@ async def test_a_guard_says_why(box, guard, changes, reason):
     assert said is None if reason is None else reason in said
 
 
-def test_a_box_knows_whether_the_one_before_it_stopped_cleanly(tmp_path):
+def test_a_running_box_says_where_it_is_to_be_found(tmp_path):
     file = tmp_path / "running"
-    assert note_start(file, port=8000)
+    assert running_box(file) is None
+    note_start(file, port=8000)
     assert running_box(file).port == 8000
-    assert not note_start(file, port=None)
+    note_start(file, port=None)
+    assert running_box(file).port is None
     note_stop(file)
     note_stop(file)
     assert running_box(file) is None
     file.write_text("{")
     assert running_box(file) == Running(pid=0)
-    assert not note_start(file, port=None)

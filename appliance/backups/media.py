@@ -1,0 +1,138 @@
+"""The other medium: a stick, an eMMC, an NVMe, or a folder the keeper has named.
+
+It carries a mark with the school's id, made once by `darasa-box backup-medium`. Whatever else
+is plugged in has no mark and is left alone; a stick of another school is named and left alone.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from appliance.backups.faults import MediumFailed, MediumFull, MediumMissing, WrongMedium
+from appliance.durable import put_private
+from appliance.errors import StorageFull
+from appliance.settings import Settings
+
+FOLDER: Final = "darasa-backup"
+MARK: Final = "medium.json"
+MARK_BYTES_MAX: Final = 4_096
+MOUNTS: Final = Path("/proc/self/mountinfo")
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Mark(Struct, frozen=True):
+    """Whose stick this is."""
+
+    medium_id: str
+    school_id: UUID
+    school_name: str
+
+
+class Medium(Struct, frozen=True):
+    """A marked place. `folder` holds the backups."""
+
+    root: Path
+    mark: Mark
+
+    @property
+    def folder(self) -> Path:
+        """Where on it the backups lie."""
+        return self.root / FOLDER
+
+
+def prepare(root: Path, school_id: UUID, school_name: str) -> Medium:
+    """Mark a stick for this school. Raises WrongMedium, MediumMissing, MediumFull, MediumFailed."""
+    if not root.is_dir():
+        raise MediumMissing(f"{root} is not a folder; is the stick mounted?")
+    known = read_mark(root)
+    if known is not None:
+        return _ours(Medium(root, known), school_id)
+    mark = Mark(secrets.token_hex(4), school_id, school_name)
+    with speaking_of(root):
+        (root / FOLDER).mkdir(mode=0o700, exist_ok=True)
+        put_private(root / FOLDER / MARK, msgspec.json.encode(mark))
+    return Medium(root, mark)
+
+
+def find(settings: Settings, school_id: UUID, mounts: Path = MOUNTS) -> Medium:
+    """The medium of this school that is there now. Raises MediumMissing, WrongMedium."""
+    others = []
+    for root in _places(settings, mounts):
+        mark = read_mark(root)
+        if mark is not None and mark.school_id == school_id:
+            return Medium(root, mark)
+        if mark is not None:
+            others.append(mark.school_name)
+    if others:
+        raise WrongMedium(f"the stick that is plugged in holds backups of {others[0]}")
+    if settings.backup_dir:
+        raise MediumMissing(f"{settings.backup_dir} is not there, or was never prepared")
+    raise MediumMissing("no prepared stick is plugged in")
+
+
+def read_mark(root: Path) -> Mark | None:
+    """The mark of a stick; None when it has none that can be read."""
+    try:
+        with (root / FOLDER / MARK).open("rb") as file:
+            return msgspec.json.decode(file.read(MARK_BYTES_MAX), type=Mark)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def is_same_card(medium: Medium, settings: Settings) -> bool:
+    """Whether it is lost together with the card: then it is no second medium."""
+    return medium.root.stat().st_dev == settings.data_dir.stat().st_dev
+
+
+def room(medium: Medium) -> int:
+    """Free bytes on it."""
+    with speaking_of(medium.root):
+        return shutil.disk_usage(medium.root).free
+
+
+@contextmanager
+def speaking_of(root: Path, *, writes_to: str = "") -> Iterator[None]:
+    """Say in a keeper's words what the medium did. Raises MediumFull, MediumFailed.
+
+    `writes_to`: what is written meanwhile is on the card; a full card is no fault of the stick.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and writes_to:
+            raise StorageFull(f"{writes_to}: no room to try the backup out") from error
+        if error.errno in FULL:
+            raise MediumFull(f"{root} has no room left") from error
+        raise MediumFailed(f"{root}: {error.strerror or error}") from error
+
+
+def _ours(medium: Medium, school_id: UUID) -> Medium:
+    if medium.mark.school_id != school_id:
+        raise WrongMedium(f"{medium.root} holds backups of {medium.mark.school_name}")
+    return medium
+
+
+def _places(settings: Settings, mounts: Path) -> list[Path]:
+    if settings.backup_dir:
+        return [Path(settings.backup_dir)]
+    return [Path(each) for each in mounted(mounts.read_text())] if mounts.exists() else []
+
+
+def mounted(table: str) -> list[str]:
+    """Where block devices are mounted (proc_pid_mountinfo(5)); spaces are written in octal."""
+    found = []
+    for line in table.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, source = before.split(), after.split()
+        if len(fields) > 4 and len(source) > 1 and source[1].startswith("/dev/"):
+            found.append(os.fsencode(fields[4]).decode("unicode_escape"))
+    return found

@@ -1,0 +1,94 @@
+"""Where our backups are, in the same words on the page and in `darasa-box status`."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from appliance.backups.journal import Repair, Run, repairs, runs
+from appliance.settings import Settings
+from appliance.web.moments import moment
+
+DAY_MS: Final = 86_400_000
+LATE_MS: Final = 3 * DAY_MS  # a weekend without the stick is nothing to worry about
+OLD_MS: Final = 14 * DAY_MS
+DRILL_MS: Final = 15 * DAY_MS
+REPAIR_MS: Final = 30 * DAY_MS
+
+NONE_YET: Final = "There is no backup away from this box's own card."
+MAKE_ONE: Final = (
+    "Plug in an empty stick and run `darasa-box backup-medium FOLDER` with the folder it is"
+    " mounted at, once. From then on every night that it is plugged in makes a backup."
+)
+PLUG_IN: Final = "Plug the backup stick in, or make a backup now on this page."
+
+
+class BackupLine(Struct, frozen=True):
+    """One thing to know, and what to do about it; `kind` as a badge's: good, wait, bad, info."""
+
+    kind: str
+    title: str
+    words: str
+    todo: str = ""
+
+
+def backup_lines(settings: Settings, *, now_ms: int) -> list[BackupLine]:
+    """Say everything a keeper should know about backups, the most important first."""
+    known = runs(settings)
+    lines = [
+        _last(known, now_ms=now_ms),
+        _failed(known),
+        _drilled(known, now_ms=now_ms),
+        *(_repaired(each) for each in repairs(settings)[-3:] if now_ms - each.at_ms < REPAIR_MS),
+    ]
+    return [line for line in lines if line is not None]
+
+
+def plain_backup_lines(settings: Settings, *, now_ms: int) -> list[str]:
+    """The same for the console."""
+    lines = backup_lines(settings, now_ms=now_ms)
+    return [f"{line.title}: {line.words} {line.todo}".rstrip() for line in lines]
+
+
+def _last(known: list[Run], *, now_ms: int) -> BackupLine:
+    made = [run for run in known if run.kind == "backup" and run.is_verified]
+    if not made:
+        return BackupLine("bad", "No backup", NONE_YET, MAKE_ONE)
+    last = made[-1]
+    words = f"The last one was made {moment(last.at_ms)} at {last.place}, and restored to test it."
+    if last.is_same_card:
+        todo = "It lies on the box's own card and would be lost with it. Use a stick."
+        return BackupLine("bad", "Backup", words, todo)
+    age = now_ms - last.at_ms
+    if age > LATE_MS:
+        kind = "bad" if age > OLD_MS else "wait"
+        return BackupLine(kind, "Backup", f"{words} That is {age // DAY_MS} days ago.", PLUG_IN)
+    return BackupLine("good", "Backup", words)
+
+
+def _failed(known: list[Run]) -> BackupLine | None:
+    """Only when the last try failed: what went wrong before a success is past."""
+    tries = [run for run in known if run.kind == "backup"]
+    if not tries or tries[-1].is_verified:
+        return None
+    last = tries[-1]
+    words = f"The try of {moment(last.at_ms)} made none: {last.words}."
+    return BackupLine("wait", "Last try", words, "Earlier backups are still good. " + PLUG_IN)
+
+
+def _drilled(known: list[Run], *, now_ms: int) -> BackupLine | None:
+    drills = [run for run in known if run.kind == "drill"]
+    if not drills:
+        return None
+    last = drills[-1]
+    if not last.is_verified:
+        todo = "Make a new backup, if possible on another stick."
+        words = f"The one of {moment(last.at_ms)} failed: {last.words}."
+        return BackupLine("bad", "Restore drill", words, todo)
+    words = f"{last.file} was restored and read {moment(last.at_ms)}: {last.words}."
+    kind = "good" if now_ms - last.at_ms < DRILL_MS else "wait"
+    return BackupLine(kind, "Restore drill", words)
+
+
+def _repaired(repair: Repair) -> BackupLine:
+    words = f"{moment(repair.at_ms)}: {' '.join(repair.words)}"
+    return BackupLine("info", "Repair", words)
