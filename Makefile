@@ -24,8 +24,8 @@ demo: setup  ## a hub and two schools play a day; stays up until Ctrl-C
 demo-check: setup  ## the same, ends by itself: exit 1 on any difference
 	$(BIN)/python -m demo --check
 
-test: setup  ## all tests
-	$(BIN)/pytest $(ARGS)
+test: setup  ## all tests but the image's
+	$(BIN)/pytest --ignore=tests/image $(ARGS)
 
 check: lint types imports docs  ## what is checked without running anything
 
@@ -102,6 +102,10 @@ coverage: setup  ## branches of the protocol and the hub's intake that no test t
 bench: setup  ## measure against the budgets; results in bench/results
 	$(BIN)/python -m bench
 
+image-check: setup  ## the boot script in U-Boot, the card's layout, its secrets, the firewall, the kernel
+	$(BIN)/mypy $(wildcard image-build/*.py)
+	$(BIN)/pytest tests/image
+
 migration: setup  ## NAME=what_it_does: the next migration of the box
 	$(BIN)/python -m migrations $(NAME)
 
@@ -133,4 +137,5 @@ clean:  ## remove what was built; `make setup` brings it back
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
-  drill-skew drill-link drill-sneakernet simulate simulate-mutants model coverage bench bench-sync migration golden lock clean
+  drill-skew drill-link drill-sneakernet simulate simulate-mutants model coverage bench bench-sync image-check \
+  migration golden lock clean
