@@ -106,6 +106,12 @@ image-check: setup  ## the boot script in U-Boot, the card's layout, its secrets
 	$(BIN)/mypy $(wildcard image-build/*.py)
 	$(BIN)/pytest tests/image
 
+image: setup  ## the box's card for arm64, into the cache; ARGS="--board orangepi5 --tpl FILE"
+	$(BIN)/python image-build $(ARGS)
+
+image-test: image  ## start it in qemu: claim, ports, KILLS=20 power cuts, update, a broken update
+	PYTHONPATH=image-build $(BIN)/python -m tests.image.drill --kills $(or $(KILLS),20)
+
 migration: setup  ## NAME=what_it_does: the next migration of the box
 	$(BIN)/python -m migrations $(NAME)
 
@@ -117,6 +123,10 @@ lock:  ## renew requirements.lock and package-lock.json within the given ranges
 	.venv/lock/bin/uv -q pip compile pyproject.toml --all-extras --universal --upgrade \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  -o requirements.lock
+	.venv/lock/bin/uv -q pip compile pyproject.toml --extra box -c requirements.lock \
+	  --python-version 3.13 --python-platform aarch64-manylinux_2_28 --only-binary :all: \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  -o image-build/requirements-arm64.lock
 	npm update --package-lock-only --ignore-scripts
 
 clean:  ## remove what was built; `make setup` brings it back
@@ -137,5 +147,5 @@ clean:  ## remove what was built; `make setup` brings it back
 
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
-  drill-skew drill-link drill-sneakernet simulate simulate-mutants model coverage bench bench-sync image-check \
+  drill-skew drill-link drill-sneakernet simulate simulate-mutants model coverage bench bench-sync image image-check image-test \
   migration golden lock clean

@@ -106,3 +106,8 @@ def missing_tools(*names: str) -> list[str]:
 def search_path() -> str:
     """Where programs are, also for those who are not root."""
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def cache_folder() -> Path:
+    """Where builds are kept: never in the repository."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "darasa/image"

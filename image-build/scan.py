@@ -51,5 +51,7 @@ def _forbidden(root: Path) -> Iterator[str]:
 def _keys(root: Path) -> Iterator[str]:
     for path in root.rglob("*"):
         is_read = path.is_file() and not path.is_symlink() and path.stat().st_size < LARGE
-        if is_read and PRIVATE_KEY.search(path.read_bytes()):
+        content = path.read_bytes() if is_read else b""
+        # A library that tests itself has keys of its own for that, in every Debian.
+        if not content.startswith(b"\x7fELF") and PRIVATE_KEY.search(content):
             yield f"{path.relative_to(root)}: a private key"
