@@ -35,7 +35,7 @@ HOST = "10.0.2.2"  # this machine, as qemu's guest sees it
 PUPILS = 6
 LOAD_S = (2.0, 8.0)
 NAMED_PORTS = {"tcp 0.0.0.0:22", "tcp [::]:22", "tcp 0.0.0.0:80", "udp 0.0.0.0:5353"}
-CODE = re.compile(r"^\s+(\w{4}-\w{4})\s*$", re.MULTILINE)
+CODE = re.compile(r"darasa-box\[\d+\]:\s+(\w{4}-\w{4})\s*$", re.MULTILINE)
 
 
 class Trouble(Exception):
@@ -54,7 +54,9 @@ class Stage:
 
     def start(self):
         self.machine.start()
-        return self.machine.until_healthy()
+        took = self.machine.until_healthy()
+        self.machine.until_open()
+        return took
 
     def slot(self):
         return re.search(r"rauc\.slot=(\w)", self.machine.run("cat /proc/cmdline"))[1]
@@ -70,6 +72,8 @@ def claims(stage):
     data_dir = stage.folder / "box"
     data_dir.mkdir()
     code = CODE.findall(stage.machine.console.read_text(errors="replace").replace("\r", ""))
+    if not code:
+        raise Trouble("the console shows no claim code")
     (data_dir / "claim-code").write_text(code[-1].replace("-", ""))
     school = asyncio.run(open_school(sample_material(PUPILS)[0], stage.machine.http, data_dir))
     stage.room = fill_classroom(school, seed=1)
@@ -182,6 +186,7 @@ def goes_back(stage):
     stage.machine.run("systemctl reboot", check=False)
     starts = wait_for_starts(stage, 4)
     stage.machine.until_healthy()
+    stage.machine.until_open()
     took = time.monotonic() - began
     if stage.slot() != before:
         raise Trouble(f"in slot {stage.slot()}, began in {before}")
@@ -218,10 +223,12 @@ def restart(stage):
     """Switch off in order and on again: the guest's own reboot."""
     stage.machine.run("systemctl reboot", check=False)
     wait_for_starts(stage, 1)
-    return stage.machine.until_healthy()
+    took = stage.machine.until_healthy()
+    stage.machine.until_open()
+    return took
 
 
-def wait_for_starts(stage, count, within_s=1_500.0):
+def wait_for_starts(stage, count, within_s=3_000.0):
     """Wait for so many more lines of the loader on the console; return the slots."""
     began = len(starts_on(stage))
     end = time.monotonic() + within_s
