@@ -21,6 +21,7 @@ from card import (
     missing_tools,
 )
 from layout import MIB, Part, parts
+from loader import TPL, WrongBlob, build_loader
 from root import NotClean, make_root
 from sbom import bill_of_materials, write_json
 
@@ -43,7 +44,7 @@ def main() -> int:
         return 1
     try:
         build_image(told)
-    except (NoMirror, NotClean) as error:
+    except (NoMirror, NotClean, WrongBlob) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -69,8 +70,8 @@ def build_image(told: argparse.Namespace) -> None:
     describe_files(out, build)
     point_to(told.cache / "latest", out)
     print(f"{card}\nbuilt in {time.monotonic() - began:.0f} s")
-    if told.board != "qemu" and loader_of(told) is None:
-        print("NOT BOOTABLE: no loader; see docs/board.md")
+    if told.board != "qemu" and told.tpl is None:
+        print("NOT BOOTABLE: no loader, because there is no --tpl FILE; see docs/board.md")
 
 
 def describe() -> dict[str, str]:
@@ -183,20 +184,20 @@ def sha256(path: Path) -> str:
 
 def card_name(told: argparse.Namespace, build: dict[str, str]) -> str:
     """Name the card; one that cannot start says so in its name."""
-    ending = "" if told.board == "qemu" or told.loader else "-noloader"
+    ending = "" if told.board == "qemu" or told.tpl else "-noloader"
     return f"darasa-{build['version']}-{told.board}{ending}.img"
 
 
 def loader_of(told: argparse.Namespace) -> Path | None:
     """Return what goes before the partitions; qemu brings its own."""
-    found: Path | None = told.loader if told.board != "qemu" else None
-    return found
+    is_complete = told.board != "qemu" and told.tpl
+    return build_loader(told.cache, told.tpl) if is_complete else None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="image-build", description=__doc__)
     parser.add_argument("--board", choices=BOARDS, default="qemu")
-    parser.add_argument("--loader", type=Path, help="u-boot-rockchip.bin; made by loader.sh")
+    parser.add_argument("--tpl", type=Path, help=f"Rockchip's {TPL}, for the Orange Pi's loader")
     parser.add_argument("--key", type=Path, help="the operator's key; updates are signed with it")
     parser.add_argument("--cert", type=Path, help="its certificate; boxes accept no other")
     parser.add_argument("--cache", type=Path, default=cache_folder())
