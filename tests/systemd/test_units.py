@@ -89,6 +89,7 @@ def test_systemd_can_make_the_users(user, tmp_path):
 def test_all_who_open_the_database_are_one_user_on_one_folder(name):
     for key in ("User", "Group", "StateDirectory", "UMask", "StateDirectoryMode"):
         assert values("darasa-box.service", key) == values(f"darasa-{name}.service", key), key
+    assert values(f"darasa-{name}.service", "RequiresMountsFor") == ["%S/darasa"]
 
 
 @pytest.mark.parametrize("name", ["migrate", "backup", "integrity"])
