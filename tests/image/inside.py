@@ -18,7 +18,7 @@ from program import PLATFORMS, PYTHON
 
 ROOT = Path(__file__).parents[2]
 WHEELS = (
-    "pytest", "pytest-timeout", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments",
+    "asyncpg", "pytest", "pytest-timeout", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments",
     "sortedcontainers",
 )  # fmt: skip
 TESTS = (
