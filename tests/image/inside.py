@@ -18,7 +18,8 @@ from program import PLATFORMS, PYTHON
 
 ROOT = Path(__file__).parents[2]
 WHEELS = (
-    "asyncpg", "pytest", "pytest-timeout", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments",
+    "asyncpg", "pytest", "pytest-timeout", "hypothesis", "iniconfig", "packaging", "pluggy",
+    "pygments",
     "sortedcontainers",
 )  # fmt: skip
 TESTS = (
