@@ -24,8 +24,8 @@ demo: setup  ## a hub and two schools play a day; stays up until Ctrl-C
 demo-check: setup  ## the same, ends by itself: exit 1 on any difference
 	$(BIN)/python -m demo --check
 
-test: setup  ## all tests
-	$(BIN)/pytest $(ARGS)
+test: setup  ## all tests but the image's
+	$(BIN)/pytest --ignore=tests/image $(ARGS)
 
 check: lint types imports docs  ## what is checked without running anything
 
@@ -120,6 +120,16 @@ coverage: setup  ## branches of the protocol and the hub's intake that no test t
 bench: setup  ## measure against the budgets; results in bench/results
 	$(BIN)/python -m bench
 
+image-check: setup  ## the boot script in U-Boot, the card's layout, its secrets, the firewall, the kernel
+	$(BIN)/mypy $(wildcard image-build/*.py)
+	$(BIN)/pytest tests/image
+
+image: setup  ## the box's card for arm64, into the cache; ARGS="--board orangepi5 --tpl FILE"
+	$(BIN)/python image-build $(ARGS)
+
+image-test: image  ## start it in qemu: claim, ports, KILLS=20 power cuts, update, a broken update
+	PYTHONPATH=image-build $(BIN)/python -m tests.image.drill --kills $(or $(KILLS),20)
+
 migration: setup  ## NAME=what_it_does: the next migration of the box
 	$(BIN)/python -m migrations $(NAME)
 
@@ -131,6 +141,10 @@ lock:  ## renew requirements.lock and package-lock.json within the given ranges
 	.venv/lock/bin/uv -q pip compile pyproject.toml --all-extras --universal --upgrade \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  -o requirements.lock
+	.venv/lock/bin/uv -q pip compile pyproject.toml --extra box -c requirements.lock \
+	  --python-version 3.13 --python-platform aarch64-manylinux_2_28 --only-binary :all: \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  -o image-build/requirements-arm64.lock
 	npm update --package-lock-only --ignore-scripts
 
 clean:  ## remove what was built; `make setup` brings it back
@@ -152,4 +166,5 @@ clean:  ## remove what was built; `make setup` brings it back
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
   drill-skew drill-link drill-sneakernet drill-clock drill-corrupt drill-restore drill-migrate-kill \
-  drill-disk-full soak simulate simulate-mutants model coverage bench bench-sync migration golden lock clean
+  drill-disk-full soak simulate simulate-mutants model coverage bench bench-sync \
+  image image-check image-test migration golden lock clean

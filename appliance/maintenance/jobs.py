@@ -10,7 +10,7 @@ from typing import Final
 
 from appliance.access.commands import prune_sessions
 from appliance.accounts.queries import identity, is_claimed
-from appliance.backups.faults import MediumMissing
+from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
 from appliance.backups.turns import drilled_this_week
 from appliance.database.backup import back_up
@@ -150,7 +150,7 @@ def lacks_stick(box: Box) -> str | None:
         return "not claimed yet: nothing to back up"
     try:
         find(box.settings, me.school_id)
-    except MediumMissing as error:
+    except (MediumMissing, WrongMedium) as error:
         return error.detail
     return lacks_room(conditions(box), TRIAL_FACTOR)
 

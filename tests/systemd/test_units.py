@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.systemd.units import SERVICES, UNITS, copied_to, systemd, values
+from appliance.__main__ import _parser
+from tests.systemd.units import SERVICES, UNITS, copied_to, every_unit, systemd, values
 
 EXPOSURE_MAX = 20  # tenths; systemd calls up to 2.0 "OK", and an unhardened service has 9.6
 
@@ -16,7 +17,7 @@ def units(tmp_path):
 
 def remarks(folder):
     """Return every line `verify` prints: for unknown keys its exit status is still 0."""
-    done = systemd("systemd-analyze", "verify", *folder.glob("*.service"), *folder.glob("*.socket"))
+    done = systemd("systemd-analyze", "verify", *every_unit(folder))
     return done.stdout + done.stderr
 
 
@@ -26,6 +27,10 @@ def test_systemd_has_no_remark_on_any_unit(units):
         "darasa-box.socket",
         "darasa-agent.service",
         "darasa-hub.service",
+        "darasa-migrate.service",
+        "darasa-backup.timer",
+        "darasa-integrity.timer",
+        "darasa-update.timer",
     }
     assert remarks(units) == ""
 
@@ -80,17 +85,52 @@ def test_systemd_can_make_the_users(user, tmp_path):
     assert f"{name}:" in (tmp_path / "etc" / "passwd").read_text()
 
 
-def test_box_and_agent_are_one_user_on_one_folder():
+@pytest.mark.parametrize("name", ["agent", "migrate", "backup", "integrity"])
+def test_all_who_open_the_database_are_one_user_on_one_folder(name):
     for key in ("User", "Group", "StateDirectory", "UMask", "StateDirectoryMode"):
-        assert values("darasa-box.service", key) == values("darasa-agent.service", key), key
+        assert values("darasa-box.service", key) == values(f"darasa-{name}.service", key), key
+    assert values(f"darasa-{name}.service", "RequiresMountsFor") == ["%S/darasa"]
+
+
+@pytest.mark.parametrize("name", ["migrate", "backup", "integrity"])
+def test_what_a_unit_asks_of_the_box_is_a_command_it_has(name):
+    (words,) = values(f"darasa-{name}.service", "ExecStart")
+    program, *words = words.split()
+    assert program.endswith("/darasa-box")
+    assert callable(_parser().parse_args(words).command)
+
+
+@pytest.mark.parametrize("timer", sorted(path.stem for path in UNITS.glob("*.timer")))
+def test_a_timer_starts_a_service_of_its_name_and_makes_up_for_nights_off(timer):
+    assert timer in SERVICES
+    assert values(f"{timer}.timer", "Persistent") == ["yes"]
+    (when,) = values(f"{timer}.timer", "OnCalendar")
+    judged = systemd("systemd-analyze", "calendar", when)
+    assert judged.returncode == 0, judged.stderr
+
+
+def test_nobody_opens_the_file_before_it_is_at_this_release():
+    (before,) = values("darasa-migrate.service", "Before")
+    assert set(before.split()) == {"darasa-box.service", "darasa-agent.service"}
+    assert "darasa-migrate.service" in values("darasa-box.service", "Wants")
+
+
+def test_systemd_has_no_remark_on_the_folders(tmp_path):
+    (tmp_path / "etc").mkdir()
+    systemd("systemd-sysusers", f"--root={tmp_path}", UNITS / "darasa-box.sysusers")
+    made = systemd(
+        "systemd-tmpfiles", "--create", f"--root={tmp_path}", UNITS / "darasa-box.tmpfiles"
+    )
+    assert made.stdout + made.stderr == ""
+    assert (tmp_path / "var/lib/darasa").stat().st_mode & 0o777 == 0o700
 
 
 def test_every_limit_is_explained():
     words = (UNITS / "README.md").read_text(encoding="utf-8")
     lines = {
         line.partition("=")[0]
-        for unit in UNITS.glob("darasa-*.s*")
+        for unit in every_unit(UNITS)
         for line in unit.read_text(encoding="utf-8").splitlines()
-        if "=" in line and not line.startswith("#") and unit.suffix != ".sysusers"
+        if "=" in line and not line.startswith("#")
     }
     assert {key for key in lines if f"`{key}" not in words} == set()

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 UNITS: Final = Path(__file__).parents[2] / "systemd"
-SERVICES: Final = ("darasa-box", "darasa-agent", "darasa-hub")
-PROGRAMS: Final = "/opt/darasa/bin"
+PROGRAM_FOLDERS: Final = ("/opt/darasa/bin", "/usr/lib/darasa")
+PROGRAMS: Final = ("darasa-box", "darasa-agent", "darasa-hub", "update")
+SERVICES: Final = tuple(sorted(path.stem for path in UNITS.glob("*.service")))
+KINDS: Final = ("*.service", "*.socket", "*.timer")
 
 
 def values(unit, key):
@@ -20,14 +22,21 @@ def copied_to(folder):
     """Copy the units there, with a program of each name, so that nothing is missing."""
     programs = folder / "bin"
     programs.mkdir()
-    for service in SERVICES:
-        program = programs / service
+    for name in PROGRAMS:
+        program = programs / name
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
-    for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket")):
+    for unit in every_unit(UNITS):
         text = unit.read_text(encoding="utf-8")
-        (folder / unit.name).write_text(text.replace(PROGRAMS, str(programs)))
+        for each in PROGRAM_FOLDERS:
+            text = text.replace(each, str(programs))
+        (folder / unit.name).write_text(text)
     return folder
+
+
+def every_unit(folder):
+    """Return the unit files of a folder: services, sockets, timers."""
+    return [unit for kind in KINDS for unit in sorted(folder.glob(kind))]
 
 
 def systemd(program, *words):

@@ -1,0 +1,83 @@
+"""The Orange Pi's loader: U-Boot from Debian's source, with Debian's BL31.
+
+One part nobody else may give away: Rockchip's start of the memory (TPL). The operator brings
+it, and its hash is known here. Without it U-Boot can be built, to see that it can, and what
+comes out does not start.
+"""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from base import KEYRINGS, sources
+from kernel import apt
+
+TPL: Final = "rk3588_ddr_lp4_2112MHz_lp5_2400MHz_v1.18.bin"
+TPL_SHA256: Final = "d89d40a8183b099589bfcffc5cc2ce9d874eb5b1d19b78bdad2cfcf45b9cb68f"
+VERSION: Final = "2025.01"
+DEFCONFIG: Final = "orangepi-5-rk3588s_defconfig"
+CONFIG: Final = Path(__file__).parent / "boards/orangepi5.config"
+BL31: Final = "usr/lib/arm-trusted-firmware/rk3588/bl31.elf"
+PRODUCT: Final = "u-boot-rockchip.bin"
+
+
+class WrongBlob(Exception):
+    """The operator's file is not the one this recipe was written for."""
+
+
+def build_loader(cache: Path, tpl: Path | None) -> Path:
+    """Return the loader, from the cache where it was built from the same parts."""
+    if tpl and hashlib.sha256(tpl.read_bytes()).hexdigest() != TPL_SHA256:
+        raise WrongBlob(f"{tpl} is not {TPL} ({TPL_SHA256})")
+    key = hashlib.sha256(CONFIG.read_bytes() + VERSION.encode()).hexdigest()[:16]
+    built = cache / f"loader-{key}{'' if tpl else '-without-tpl'}"
+    if not (built / PRODUCT).exists() or tpl is None:
+        source, bl31 = fetched_parts(cache / "loader")
+        compile_loader(source, built, bl31, tpl)
+    return built / PRODUCT
+
+
+def fetched_parts(folder: Path) -> tuple[Path, Path]:
+    """Return U-Boot's unpacked source and BL31, both checked by apt against the archive."""
+    for name in ("lists/partial", "archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    lines = [
+        line.replace("deb ", f"{kind} [signed-by={KEYRINGS}] ")
+        for kind in ("deb", "deb-src")
+        for line in sources()
+    ]
+    (folder / "sources.list").write_text("\n".join(lines) + "\n")
+    (folder / "status").touch()
+    source = folder / f"u-boot-{VERSION}"
+    if not source.exists():
+        apt(folder, "update")
+        # Not every mirror has the list of the parts (.dsc); each part has its own hash.
+        apt(folder, "source", "--download-only", "u-boot", may_fail=True)
+        apt(folder, "download", "arm-trusted-firmware")
+        (archive,) = folder.glob(f"u-boot_{VERSION}.orig.tar.*[!c]")
+        subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
+    (firmware,) = folder.glob("arm-trusted-firmware_*.deb")
+    subprocess.run(["dpkg-deb", "-x", firmware, folder / "firmware"], check=True)
+    return source, folder / "firmware" / BL31
+
+
+def compile_loader(source: Path, built: Path, bl31: Path, tpl: Path | None) -> None:
+    """Configure, add our lines, compile. The machine's own Python, not an environment's."""
+    env = {"PATH": "/usr/bin:/bin:/usr/sbin", "CROSS_COMPILE": "aarch64-linux-gnu-"}
+    env |= {"BL31": str(bl31), "SOURCE_DATE_EPOCH": "1767225600"}
+    env |= {"ROCKCHIP_TPL": str(tpl)} if tpl else {"BINMAN_ALLOW_MISSING": "1"}
+    make = ["make", f"O={built}", "PYTHON3=/usr/bin/python3"]
+    built.mkdir(parents=True, exist_ok=True)
+    subprocess.run([*make, "-s", DEFCONFIG], cwd=source, env=env, check=True)
+    merge = [
+        "scripts/kconfig/merge_config.sh",
+        "-O",
+        str(built),
+        str(built / ".config"),
+        str(CONFIG),
+    ]
+    subprocess.run(merge, cwd=source, env=env, check=True, stdout=subprocess.DEVNULL)
+    jobs = f"-j{len(os.sched_getaffinity(0))}"
+    subprocess.run([*make, "-s", jobs], cwd=source, env=env, check=True)

@@ -1,0 +1,148 @@
+"""The root file system of both slots: Debian's part, Darasa, our files, and no traces.
+
+Needs root, because it makes files of other users and runs the image's own Python once.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kernel import BOARD_TREE
+from program import PYTHON, install_program
+from scan import findings
+
+HERE: Final = Path(__file__).parent
+UNITS: Final = HERE.parent / "systemd"
+ENABLED: Final = {
+    "multi-user.target.wants": (
+        "darasa-migrate.service", "darasa-box.service", "darasa-agent.service",
+        "darasa-good.service",
+    ),
+    "sockets.target.wants": ("darasa-box.socket",),
+    "timers.target.wants": ("darasa-backup.timer", "darasa-integrity.timer", "darasa-update.timer"),
+    "sysinit.target.wants": ("nftables.service",),
+}  # fmt: skip
+# What Debian switches on and a box has no use for, or that would write to the root.
+MASKED: Final = (
+    "sshd-keygen.service", "ssh.socket", "systemd-firstboot.service", "e2scrub_all.timer",
+    "e2scrub_reap.service", "dpkg-db-backup.timer", "apt-daily.timer", "apt-daily-upgrade.timer",
+    "getty@tty1.service", "serial-getty@.service", "NetworkManager-wait-online.service",
+    "wpa_supplicant.service",
+)  # fmt: skip
+TRACES: Final = (
+    "var/log/*", "var/cache/*", "var/lib/apt", "var/lib/systemd/*", "tmp/*", "var/tmp/*", "root/.*",
+    "etc/ssh/ssh_host_*", "etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-",
+    "etc/subuid-", "etc/subgid-", "etc/apt", "boot/System.map-*", "etc/resolv.conf",
+    "etc/sudoers.d", "usr/sbin/policy-rc.d",
+)  # fmt: skip
+NO_TRACE_OF_BUILD: Final = "var/lib/dpkg/*-old"
+
+
+class NotClean(Exception):
+    """The root file system holds what nobody must get."""
+
+
+def make_root(root: Path, base: Path, wheels: Path, build: Mapping[str, str]) -> None:
+    """Make the tree; `build` says what it is, and goes into it."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(mode=0o755, parents=True)
+    subprocess.run(["tar", "-xf", base, "-C", root, "--numeric-owner"], check=True)
+    install_program(root, wheels)
+    _place_kernel(root)
+    _compile(root)
+    _place_files(root, build)
+    _enable(root)
+    _scrub(root)
+    _own(root / "opt/darasa")
+    if found := findings(root):
+        raise NotClean("\n".join(found))
+
+
+def _place_kernel(root: Path) -> None:
+    """Give the loader names that stay the same."""
+    boot = root / "boot"
+    for name in ("vmlinuz", "initrd.img"):
+        (found,) = boot.glob(f"{name}-*")
+        found.rename(boot / name)
+    (tree,) = root.glob(f"usr/lib/linux-image-*/{BOARD_TREE}")
+    target = boot / "dtb" / BOARD_TREE
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(tree, target)
+    shutil.rmtree(tree.parents[1])
+
+
+def _compile(root: Path) -> None:
+    """Python on a read-only root cannot keep what it has compiled: a start would take 20 s more."""
+    words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    folders = ["opt/darasa/lib", f"usr/lib/python{PYTHON}", "usr/lib/python3"]
+    native = native_python()
+    if native:  # a minute instead of ten: the compiled form is the same on every processor
+        words += ["-s", str(root), "-p", "/", *(str(root / each) for each in folders)]
+        subprocess.run([native, *words], check=False)
+    else:
+        subprocess.run(
+            ["chroot", root, "python3", *words, *(f"/{each}" for each in folders)], check=False
+        )
+
+
+def native_python() -> str | None:
+    """Find this machine's own Python of the image's version."""
+    found = shutil.which(f"python{PYTHON}")
+    works = found and subprocess.run([found, "-c", ""], check=False).returncode == 0
+    return found if works else None
+
+
+def _place_files(root: Path, build: Mapping[str, str]) -> None:
+    shutil.copytree(HERE / "overlay", root, dirs_exist_ok=True, symlinks=True)
+    for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket"), *UNITS.glob("*.timer")):
+        if "hub" not in unit.name:
+            shutil.copy(unit, root / "usr/lib/systemd/system" / unit.name)
+    shutil.copy(UNITS / "darasa-box.sysusers", root / "usr/lib/sysusers.d/darasa-box.conf")
+    shutil.copy(UNITS / "darasa-box.tmpfiles", root / "usr/lib/tmpfiles.d/darasa-box.conf")
+    subprocess.run(["systemd-sysusers", f"--root={root}", "darasa-box.conf"], check=True)
+    config = root / "etc/rauc/system.conf"
+    config.write_text(config.read_text().replace("@VERSION@", build["version"]))
+    (root / "usr/share/darasa").mkdir(exist_ok=True)
+    (root / "usr/share/darasa/build.json").write_text(json.dumps(build, indent=2) + "\n")
+    for name in ("data", "etc/darasa", "etc/NetworkManager/system-connections"):
+        (root / name).mkdir(exist_ok=True)
+    for profile in root.glob("usr/lib/NetworkManager/system-connections/*"):
+        profile.chmod(0o600)  # NetworkManager takes no other
+    (root / "usr/bin/board-selftest").symlink_to("/usr/lib/darasa/board-selftest")
+
+
+def _enable(root: Path) -> None:
+    units = root / "etc/systemd/system"
+    for target, names in ENABLED.items():
+        (units / target).mkdir(exist_ok=True)
+        for name in names:
+            _link(units / target / name, f"/usr/lib/systemd/system/{name}")
+    _link(units / "multi-user.target.wants/darasa-good.service", "../darasa-good.service")
+    for name in MASKED:
+        _link(units / name, "/dev/null")
+
+
+def _link(place: Path, target: str) -> None:
+    place.unlink(missing_ok=True)
+    place.symlink_to(target)
+
+
+def _scrub(root: Path) -> None:
+    for pattern in (*TRACES, NO_TRACE_OF_BUILD):
+        for found in root.glob(pattern):
+            shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink()
+    (root / "etc/machine-id").write_text("")
+    (root / "etc/resolv.conf").symlink_to("/run/NetworkManager/resolv.conf")
+
+
+def _own(folder: Path) -> None:
+    """Whoever builds, the files are the system's, and nobody but it writes them."""
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, 0, 0, follow_symlinks=False)
+        if not path.is_symlink():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o022)

@@ -1,0 +1,82 @@
+"""The box's own tests, run by the image's Python on the image's wheels, in the image's root.
+
+    python -m tests.image.inside [--build FOLDER] [TEST…]
+
+The root is a copy; the arm64 programs run under emulation, so it takes its time. The tests'
+own wheels stand beside the image's and are the versions of requirements.lock.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from card import cache_folder
+from program import PLATFORMS, PYTHON
+
+ROOT = Path(__file__).parents[2]
+WHEELS = (
+    "asyncpg", "pytest", "pytest-timeout", "hypothesis", "iniconfig", "packaging", "pluggy",
+    "pygments",
+    "sortedcontainers",
+)  # fmt: skip
+TESTS = (
+    "tests/access", "tests/accounts", "tests/assignments", "tests/classes", "tests/database",
+    "tests/enrolments", "tests/grading", "tests/progress", "tests/submissions", "tests/test_ids.py",
+    "tests/test_clock.py", "tests/test_schema.py",
+)  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="inside", description=__doc__)
+    parser.add_argument("--build", type=Path, default=cache_folder() / "latest")
+    parser.add_argument("tests", nargs="*", default=TESTS)
+    told = parser.parse_args()
+    build = told.build.resolve(strict=True)
+    with tempfile.TemporaryDirectory(prefix="darasa-inside-", dir=build) as folder:
+        inside = Path(folder) / "root"
+        subprocess.run(["cp", "-a", "--reflink=auto", build / "root", inside], check=True)
+        bring_tests(inside)
+        return run_tests(inside, told.tests)
+
+
+def bring_tests(inside):
+    """Put the tests and their wheels in; the program under test is the installed one."""
+    for name in ("tests", "demo"):
+        shutil.copytree(ROOT / name, inside / "srv" / name, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy(ROOT / "pyproject.toml", inside / "srv")
+    locked = (ROOT / "requirements.lock").read_text()
+    pins = [line.split(" ")[0] for line in locked.splitlines() if "==" in line]
+    chosen = [pin for pin in pins if pin.split("==")[0] in WHEELS]
+    words = [sys.executable, "-m", "pip", "-qq", "install", "--no-deps", "--only-binary=:all:"]
+    words += [f"--platform={each}" for each in PLATFORMS]
+    words += [f"--python-version={PYTHON}", "--target", inside / "opt/checks"]
+    subprocess.run([*words, *chosen], check=True)
+
+
+def run_tests(inside, tests):
+    """Run them; the root is not the kernel's, so /proc and a place for files are lent to it."""
+    words = ["env", "-C", "/srv", "PYTHONPATH=/srv:/opt/checks", "HOME=/tmp"]
+    words += ["/opt/darasa/bin/python", "-m", "pytest", "-q", "--timeout=900", "-p"]
+    words += ["no:cacheprovider", "-m", "not system and not browser", *tests]
+    with Mounted("proc", inside / "proc"), Mounted("tmpfs", inside / "tmp"):
+        return subprocess.run(["chroot", inside, *words], check=False).returncode
+
+
+class Mounted:
+    """A file system of the kernel's, there for as long as the tests run."""
+
+    def __init__(self, kind, place):
+        self.kind, self.place = kind, place
+
+    def __enter__(self):
+        subprocess.run(["mount", "-t", self.kind, self.kind, self.place], check=True)
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.place], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""A whole box in qemu: the card as it was built, a console, two ports forwarded from this machine.
+
+The card is never written: what the box writes goes to a layer above it, where a killed qemu
+leaves what the guest had sent to its disk, as a power cut would.
+"""
+
+import http.client
+import shutil
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+from card import file_system
+from layout import MIB, parts
+
+from demo.processes import free_port
+
+UBOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
+CARD_GIB = 4
+HEALTHY_S_MAX = 900.0
+PAUSE_S = 0.5
+SSH_OPTIONS = (
+    "-oBatchMode=yes", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null",
+    "-oConnectTimeout=20", "-oLogLevel=ERROR",
+)  # fmt: skip
+
+
+class Machine:
+    """Started, killed, started again; `folder` keeps its card's layer, its key and its console."""
+
+    def __init__(self, card, folder):
+        self.folder = folder
+        self.http, self.ssh_port = free_port(), free_port()
+        self.console = folder / "console"
+        self._key = folder / "key"
+        self._disk = folder / "card.qcow2"
+        self._process = None
+        self._make_key()
+        base = card_with_key(card, folder, self._key.with_suffix(".pub"))
+        words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, self._disk]
+        subprocess.run([*words, f"{CARD_GIB}G"], check=True)
+
+    def start(self):
+        """Switch it on."""
+        net = f"user,id=net,hostfwd=tcp:127.0.0.1:{self.http}-:80"
+        net += f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
+        words = [
+            "qemu-system-aarch64",
+            "-M",
+            "virt",
+            "-cpu",
+            "cortex-a57",
+            "-smp",
+            "2",
+            "-m",
+            "2048",
+        ]
+        words += ["-accel", "tcg,thread=multi,tb-size=512", "-bios", UBOOT, "-display", "none"]
+        words += ["-uuid", "5b1c0ffe-e000-4000-8000-00000000cafe", "-monitor", "none"]
+        words += ["-serial", f"file:{self.console}", "-device", "virtio-rng-device"]
+        words += ["-drive", f"if=none,id=card,format=qcow2,file={self._disk},cache=writeback"]
+        words += ["-device", "virtio-blk-device,drive=card"]
+        words += ["-netdev", net, "-device", "virtio-net-device,netdev=net"]
+        self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+
+    def kill(self):
+        """Pull the plug."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def until_healthy(self, within_s=HEALTHY_S_MAX):
+        """Wait for the box's own word; return after how many seconds it came."""
+        began = time.monotonic()
+        while not self.is_healthy():
+            assert self._process.poll() is None, "qemu has ended"
+            assert time.monotonic() - began < within_s, self.tail()
+            time.sleep(PAUSE_S)
+        return time.monotonic() - began
+
+    def is_healthy(self):
+        """Ask once."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.http, timeout=20)) as asked:
+            try:
+                asked.request("GET", "/health")
+                return asked.getresponse().status == 200
+            except (OSError, http.client.HTTPException):
+                return False
+
+    def until_open(self, within_s=HEALTHY_S_MAX):
+        """Wait for sshd, which nobody but the bench has."""
+        end = time.monotonic() + within_s
+        while "up" not in self.run("echo up", check=False):
+            assert time.monotonic() < end, self.tail()
+            time.sleep(PAUSE_S)
+
+    def run(self, command, *, check=True):
+        """Run a command as root in the box, over ssh."""
+        words = ["ssh", "-i", self._key, "-p", str(self.ssh_port), *SSH_OPTIONS]
+        done = subprocess.run(
+            [*words, "root@127.0.0.1", command], capture_output=True, check=False, timeout=1_800
+        )
+        said = done.stdout.decode(errors="replace")
+        assert not check or done.returncode == 0, said + done.stderr.decode(errors="replace")
+        return said.strip()
+
+    def fetch(self, path, target):
+        """Copy a file out of the box."""
+        words = ["ssh", "-i", self._key, "-p", str(self.ssh_port), *SSH_OPTIONS, "root@127.0.0.1"]
+        with target.open("wb") as opened:
+            subprocess.run([*words, f"cat {path}"], stdout=opened, check=True, timeout=600)
+
+    def tail(self):
+        """Return the console's last words."""
+        text = self.console.read_text(errors="replace") if self.console.exists() else ""
+        return "\n".join(text.splitlines()[-40:])
+
+    def _make_key(self):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._key], check=True)
+
+
+def card_with_key(card, folder, public_key):
+    """Copy the card, with a key on its data partition: the way a bench opens the door."""
+    copy = folder / "card.img"
+    subprocess.run(["cp", "--reflink=auto", "--sparse=always", card, copy], check=True)
+    tree = folder / "data"
+    (tree / "ssh").mkdir(parents=True)
+    shutil.copy(public_key, tree / "ssh/authorized_keys")
+    (data,) = (part for part in parts() if part.name == "data")
+    made = folder / "data.ext4"
+    file_system(made, tree, data, epoch=1_767_225_600, journal=True)
+    with copy.open("r+b") as opened:
+        opened.seek(data.start_mib * MIB)
+        opened.write(made.read_bytes())
+    return copy
