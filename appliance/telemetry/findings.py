@@ -177,7 +177,7 @@ def night_findings(signs: Signs) -> list[Finding]:
 
 
 def _backup(signs: Signs) -> list[Finding]:
-    todo = "Leave the box on for an hour without anybody at work, or run: darasa-box backup."
+    todo = "Leave the box on for an hour without anybody at work."
     if signs.backup_at_ms is None or signs.clock_quality < TOLD:
         return []  # how old it is a clock must say that somebody vouches for
     old_ms = signs.now_ms - signs.backup_at_ms
@@ -189,7 +189,7 @@ def _backup(signs: Signs) -> list[Finding]:
 
 
 def _damage(signs: Signs) -> list[Finding]:
-    todo = "Stop the box and follow the runbook, section The database is damaged."
+    todo = "Switch the box off and on when the lesson is over: it repairs itself at its start."
     return [
         Finding("now", "damage", f"A check found damage: {run.effect}", todo)
         for run in signs.runs

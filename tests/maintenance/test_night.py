@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from msgspec import structs
 
+from appliance.backups.media import prepare
 from appliance.clock import CERTAIN, SINCE_BOOT
 from appliance.database.backup import restore
 from appliance.database.copies import check_copy
@@ -17,6 +18,7 @@ from appliance.maintenance.jobs import BACKUPS_KEPT, forget_old_backups
 from appliance.maintenance.queries import last_run
 from appliance.maintenance.runner import AGAIN_S, SETTLE_S, Night, maintenance, run_job
 from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
+from tests.cast import new_id
 from tests.maintenance.conftest import HOUR_MS, NOON_MS
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +26,9 @@ pytestmark = pytest.mark.anyio
 BY_NAME = {job.name: job for job in NIGHT}
 RUNS = "SELECT count(*) FROM job_run WHERE name = ?1 AND state = ?2"
 
-NEED_A_STICK = {"backup-to-stick", "restore-drill"}
+NEED_A_STICK = ("backup-to-stick", "restore-drill")
+SCHOOL_ID = new_id()
+IDENTITY = "INSERT INTO sync_identity (node_id, school_id, epoch) VALUES (?1, ?2, ?3)"
 
 
 def runs(box, name, state="ok"):
@@ -38,7 +42,7 @@ async def look_for(night, times, ms, every_ms=60 * 60_000):
         await night.look()
 
 
-@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - NEED_A_STICK - {"full-check"}))
+@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {*NEED_A_STICK, "full-check"}))
 async def test_every_job_runs_and_writes_down_its_effect(box, name):
     assert await run_job(box, BY_NAME[name]) == "ok"
     run = last_run(box.readers.here, name)
@@ -77,6 +81,38 @@ async def test_a_damaged_backup_is_found_and_the_live_file_is_not_touched(box):
 async def test_without_a_school_there_is_nothing_to_carry_away(box, name):
     reason = BY_NAME[name].held_back(structs.replace(box, idle_for_s=lambda: 1e9), late_ms=0)
     assert reason == "not claimed yet: nothing to back up"
+
+
+@pytest.mark.parametrize("name", NEED_A_STICK)
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+async def test_only_the_schools_own_stick_takes_a_backup(box, tmp_path, name, whose):
+    def claim(tx):
+        tx.run(IDENTITY, (new_id(), SCHOOL_ID, new_id()))
+
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    prepare(stick, SCHOOL_ID if whose == "ours" else new_id(), "Lycée de Thiès")
+    settings = structs.replace(box.settings, backup_dir=str(stick))
+    await box.writer.write(claim)
+    reason = BY_NAME[name].skip_if(structs.replace(box, settings=settings))
+    assert reason is None if whose == "ours" else "Lycée de Thiès" in reason
+
+
+async def test_damage_found_at_night_has_the_next_start_repair_it(box):
+    def fill(tx):
+        tx.run("CREATE TABLE big (x BLOB) STRICT")
+        for _ in range(400):
+            tx.run("INSERT INTO big VALUES (randomblob(1000))")
+
+    await box.writer.write(fill)
+    box.writer._connection.pragma("wal_checkpoint(truncate)")
+    file = box.settings.database
+    with file.open("r+b") as pages:
+        pages.seek(file.stat().st_size - 40 * 4_096)
+        pages.write(b"\xa5" * (4 * 4_096))
+    assert not box.settings.unclean.exists()
+    assert await run_job(box, BY_NAME["quick-check"]) == "failed"
+    assert box.settings.unclean.exists()
 
 
 async def test_rows_that_point_nowhere_are_reported_and_left(box):
