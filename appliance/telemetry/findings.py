@@ -23,7 +23,10 @@ DAY_MS: Final = 86_400_000
 BACKUP_OLD_MS: Final = 3 * DAY_MS
 BACKUP_TOO_OLD_MS: Final = 14 * DAY_MS
 UNSENT_OLD_MS: Final = 7 * DAY_MS
-DAMAGE: Final = frozenset({"quick-check", "full-check"})
+DAMAGE: Final = {
+    "quick-check": "Switch the box off and on when the lesson is over: it repairs itself.",
+    "full-check": "Only a copy is damaged. Make a backup on a stick, and put a new card in soon.",
+}
 
 
 class Finding(Struct, frozen=True):
@@ -189,9 +192,8 @@ def _backup(signs: Signs) -> list[Finding]:
 
 
 def _damage(signs: Signs) -> list[Finding]:
-    todo = "Switch the box off and on when the lesson is over: it repairs itself at its start."
     return [
-        Finding("now", "damage", f"A check found damage: {run.effect}", todo)
+        Finding("now", "damage", f"A check found damage: {run.effect}", DAMAGE[run.name])
         for run in signs.runs
         if run.name in DAMAGE and run.state == "failed"
     ]

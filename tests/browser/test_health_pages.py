@@ -13,7 +13,12 @@ from tests.cast import NOW_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.timeout(120)]
 
-PAGES = [("box", "/box"), ("poster", "/box/poster"), ("clock", "/clock")]
+PAGES = [
+    ("box", "/box"),
+    ("backups", "/box/backups"),
+    ("poster", "/box/poster"),
+    ("clock", "/clock"),
+]
 LOOKS = list(product([("phone", PHONE), ("desk", DESK)], ["light", "dark"]))
 
 
