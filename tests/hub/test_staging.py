@@ -95,6 +95,8 @@ def test_the_hub_imports_no_apsw_and_of_the_box_only_leaves():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(found.stdout.split()) <= {
         "appliance",
+        "appliance.backups",
+        "appliance.backups.label",
         "appliance.access",
         "appliance.access.faults",
         "appliance.access.hashing",
