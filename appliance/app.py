@@ -1,8 +1,7 @@
 """create_app: the only module that knows every feature of the box."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 from typing import Final
 
@@ -29,6 +28,7 @@ from appliance.assignments import pages as assignments_pages
 from appliance.assignments import routes as assignments_routes
 from appliance.attachments import pages as attachments_pages
 from appliance.attachments import routes as attachments_routes
+from appliance.background import beside
 from appliance.backups import pages as backups_pages
 from appliance.backups import routes as backups_routes
 from appliance.backups.turns import Backups
@@ -193,13 +193,8 @@ async def _announcing(announcer: Announcer | None) -> AsyncIterator[None]:
     if announcer is None:
         yield
         return
-    task = asyncio.create_task(announcer.run())
-    try:
+    async with beside(announcer.run()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _open_the_door(state: State) -> None:

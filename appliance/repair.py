@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.backups.journal import Repair, note_repair
-from appliance.backups.stock import Copy, copies, newest_first
+from appliance.backups.stock import NIGHTLY, Copy, copies, newest_first
 from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import exclusive_lock, patient_lock
@@ -136,7 +136,7 @@ def first_line(doubt: Doubt) -> str:
 
 
 def _had_school(settings: Settings) -> bool:
-    return settings.keys.exists() or any(settings.backups.glob("nightly-*.db"))
+    return settings.keys.exists() or any(settings.backups.glob(NIGHTLY))
 
 
 def _begin_anew(settings: Settings, *, now_ms: int) -> Footing:

@@ -8,10 +8,11 @@ for years are cut to a day's after it. The order of work is not touched: it is b
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from appliance.access.commands import cap_sessions, shift_sessions
+from appliance.background import beside
 from appliance.clock import BoxClock
 from appliance.database.writer import Writer
 from appliance.errors import DarasaError
@@ -30,13 +31,10 @@ async def keeping_time(clock: BoxClock | None, writer: Writer) -> AsyncIterator[
         return
     await writer.write(cap_sessions, now_ms=clock.now_ms())  # a power cut may have split a step
     await asyncio.to_thread(clock.save_floor)
-    task = asyncio.create_task(_keep_looking(clock, writer))
     try:
-        yield
+        async with beside(_keep_looking(clock, writer)):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         clock.save_floor()
 
 

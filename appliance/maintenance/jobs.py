@@ -12,6 +12,7 @@ from appliance.access.commands import prune_sessions
 from appliance.accounts.queries import identity, is_claimed
 from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
+from appliance.backups.stock import NIGHTLY
 from appliance.backups.turns import drilled_this_week
 from appliance.database.backup import back_up
 from appliance.database.compact import compact
@@ -177,7 +178,7 @@ def lacks_backup(box: Box) -> str | None:
 
 def forget_old_backups(folder: Path, kept: int = BACKUPS_KEPT) -> int:
     """Keep the newest nightly copies by name; return how many were removed."""
-    old = sorted(folder.glob("nightly-*.db"))[:-kept]
+    old = sorted(folder.glob(NIGHTLY))[:-kept]
     for path in old:
         path.unlink()
     return len(old)
@@ -185,4 +186,4 @@ def forget_old_backups(folder: Path, kept: int = BACKUPS_KEPT) -> int:
 
 def newest_backup(folder: Path) -> Path | None:
     """The newest nightly copy, by name."""
-    return max(folder.glob("nightly-*.db"), default=None)
+    return max(folder.glob(NIGHTLY), default=None)

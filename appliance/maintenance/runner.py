@@ -10,9 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
+from appliance.background import beside
 from appliance.errors import DarasaError
 from appliance.maintenance.box import DAY_MS, Box
 from appliance.maintenance.commands import State, record_run
@@ -92,13 +93,10 @@ class Night:
 async def maintenance(box: Box) -> AsyncIterator[Night]:
     """Keep house while the app lives. Whatever goes wrong, there is a next look."""
     night = Night(box)
-    task = asyncio.create_task(_keep_looking(night))
     try:
-        yield night
+        async with beside(_keep_looking(night)):
+            yield night
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         count_wear(box)
 
 

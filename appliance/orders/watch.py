@@ -7,12 +7,13 @@ costs a microsecond to ask. Commands that wait for a clock are looked at once a 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from appliance.background import beside
 from appliance.clock import Clock, clock_quality
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
@@ -93,13 +94,8 @@ class Desk:
 @asynccontextmanager
 async def answering(desk: Desk) -> AsyncIterator[None]:
     """Answer orders as long as the app lives."""
-    task = asyncio.create_task(desk.watch())
-    try:
+    async with beside(desk.watch()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _reason(error: DarasaError) -> str:
