@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Final, LiteralString
 
@@ -62,12 +62,12 @@ class IntegrityReport(Struct, frozen=True, kw_only=True):
 
 def quick_check(source: Path | Reader) -> IntegrityReport:
     """Check structure and foreign keys: about a second for 300 MB."""
-    return _check(source, QUICK_CHECK)
+    return report_of(_reader(source), QUICK_CHECK)
 
 
 def full_check(source: Path | Reader) -> IntegrityReport:
     """Check also every index against its table: several times slower."""
-    return _check(source, INTEGRITY_CHECK)
+    return report_of(_reader(source), INTEGRITY_CHECK)
 
 
 def foreign_key_check(reader: Reader) -> list[DanglingKey]:
@@ -75,12 +75,13 @@ def foreign_key_check(reader: Reader) -> list[DanglingKey]:
     return reader.rows(DanglingKey, FOREIGN_KEY_CHECK)
 
 
-def _check(source: Path | Reader, sql: LiteralString) -> IntegrityReport:
+def report_of(opened: AbstractContextManager[Reader], sql: LiteralString) -> IntegrityReport:
+    """Let SQLite check what is opened, and look for keys that point nowhere."""
     began = time.monotonic_ns()
     problems: list[str] = []
     dangling: list[DanglingKey] = []
     try:
-        with _reader(source) as reader:
+        with opened as reader:
             problems += [found.problem for found in reader.rows(Finding, sql)]
             dangling += foreign_key_check(reader)
     except (apsw.CorruptError, apsw.NotADBError) as error:
