@@ -364,6 +364,7 @@ NOT_SYNCED: Final = {
     "sync_parked": "rows of tables that only a later release has",
     "sync_budget": "what this box's own link cost, day by day",
     "sync_pruned": "which telemetry is no longer on this card",
+    "sync_forgotten": "what this very file has done; a copy of the card must do it itself",
     "sync_check": "what the last comparison with the district found",
     "conflict_look": "who looked at two versions of a row on this box",
 }

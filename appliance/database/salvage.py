@@ -29,7 +29,7 @@ from appliance.durable import sync_path
 # What a backup must not bring back: who was signed in, and what had long been sent.
 NOT_FROM_BACKUP: Final = frozenset(
     {"session", "hub_enrolment", "job_run", "sync_budget", "sync_dirty", "sync_exception"}
-    | {"sync_segment", "sync_stream", "schema_migration"}
+    | {"sync_segment", "sync_stream", "sync_forgotten", "schema_migration"}
 )
 OWN: Final = "schema_migration"  # the new file has its own
 STATISTICS: Final = ("sqlite_stat1", "sqlite_stat4")
