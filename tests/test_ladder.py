@@ -77,6 +77,17 @@ def test_a_clean_stop_takes_the_mark_away_and_any_other_leaves_it(settings):
     assert not settings.unclean.exists()
 
 
+def test_a_box_that_dies_before_its_first_write_has_lost_no_log(settings):
+    log = settings.database.with_name("school.db-wal")
+    log.unlink()  # as a clean stop leaves it
+    with pytest.raises(KeyboardInterrupt), noting_the_stop(settings):
+        raise KeyboardInterrupt
+    found = footing(settings)
+    assert (found.state, found.words) == ("sound", [])
+    log.unlink()
+    assert "may be missing" in " ".join(footing(settings).words)
+
+
 def test_a_damaged_page_is_salvaged_and_the_old_file_is_kept(settings):
     everybody = names(settings)
     overwrite(settings, 0, bytes(100))
