@@ -36,6 +36,7 @@ SELECT count(*)
 WORKS_FROM: Final[LiteralString] = """
 SELECT max(ifnull(works_from, version))
   FROM schema_migration
+HAVING max(version) = ?1
 """
 
 
@@ -55,6 +56,6 @@ def require_workable(connection: apsw.Connection, *, knows: int) -> None:
     if version <= knows:
         return
     is_told = connection.execute(HAS_WORKS_FROM).get
-    works_from = connection.execute(WORKS_FROM).get if is_told else version
+    works_from = connection.execute(WORKS_FROM, (version,)).get if is_told else version
     if not isinstance(works_from, int) or works_from > knows:
         raise SchemaTooNew(f"the file has schema {version}, this program knows {knows}")

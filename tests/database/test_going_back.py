@@ -140,9 +140,12 @@ def test_a_file_of_an_older_release_still_waits_for_its_migration(database, rele
     assert "darasa-box migrate" in caught.value.hint
 
 
-def test_a_newer_file_that_says_nothing_about_it_is_refused(newer):
+@pytest.mark.parametrize(
+    "silent", ["UPDATE schema_migration SET works_from = NULL", "PRAGMA user_version = 999"]
+)
+def test_a_newer_file_that_says_nothing_about_it_is_refused(newer, silent):
     with closing(open_connection(newer, role="writer")) as connection:
-        connection.execute("UPDATE schema_migration SET works_from = NULL")
+        connection.execute(silent)
     with pytest.raises(SchemaTooNew):
         require_schema(newer)
 
