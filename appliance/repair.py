@@ -79,6 +79,12 @@ def noting_the_stop(settings: Settings) -> Iterator[None]:
         sync_path(settings.data_dir)
 
 
+def about_to_close(settings: Settings) -> None:
+    """Say that the log was looked at: whoever closes the file next takes it away in order."""
+    if _was_running(settings):
+        put_private(settings.unclean, FAILED)
+
+
 def find_footing(settings: Settings, *, now_ms: int) -> Footing:
     """Look at the database after a stop and climb down the ladder as far as is needed.
 

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from appliance.__main__ import run
 from appliance.backups.journal import repairs
 from appliance.backups.making import back_up_away
 from appliance.backups.words import backup_lines
@@ -86,6 +87,14 @@ def test_a_box_that_dies_before_its_first_write_has_lost_no_log(settings):
     assert (found.state, found.words) == ("sound", [])
     log.unlink()
     assert "may be missing" in " ".join(footing(settings).words)
+
+
+def test_the_migration_of_a_start_after_a_power_cut_makes_no_lost_log(settings, monkeypatch):
+    """It closes the file and takes the log away before the box looks for it."""
+    monkeypatch.setenv("DARASA_DATA_DIR", str(settings.data_dir))
+    assert run(["migrate"]) == 0
+    found = footing(settings)
+    assert (found.state, found.words) == ("sound", [])
 
 
 def test_a_damaged_page_is_salvaged_and_the_old_file_is_kept(settings):
