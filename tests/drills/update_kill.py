@@ -64,8 +64,9 @@ PLACES = {
 }  # fmt: skip
 TWICE = 0.2
 STARTS_MAX = 12
-SETTLED_S = 60.0
+SETTLED_S = 120.0
 HEALTHY_S = 60.0
+ORDERED_S = 10.0  # a start that mark-good orders comes at once; a build it knows is kept
 
 
 class Result(Struct):
@@ -103,48 +104,52 @@ class UpdateDrill:
     def play(self, cuts):
         """One update after another until the plug was pulled so often."""
         number = 0
-        while self.result.cuts < cuts and not self.result.silent:
-            number += 1
-            self.round(number)
+        try:
+            while self.result.cuts < cuts:
+                number += 1
+                self.round(number)
+        except DoesNotStart as error:
+            self.result.silent.append(str(error))
+            return
         self.result.damage += full_check(self.room.school.database).problems
         # Every cut keeps what was flushed: nobody may be told that something is missing.
         alarms = (self.machine.work / "console").read_text(errors="replace").count(LOST_LOG)
         self.result.damage += ["a log is called lost that was not"] * alarms
 
     def round(self, number):
-        release = self.next_release(number)
+        """One update: written, switched to, started until a box serves, judged."""
+        release, before, began = self.next_release(number), self.running.build, time.monotonic()
         place = self.dice.choice(list(PLACES))
-        before = self.running.build
         moment = self.dice.uniform(0.0, PLACES[place])
         bundle = self.shop.bundle(release)
         stick = self.machine.work / "stick" / bundle.name
         shutil.move(bundle, stick)
-        began = time.monotonic()
-        self.machine.order(f"install /stick/{stick.name}")
-        filler = None
-        if place == "writing":
-            time.sleep(moment)
-            self.cut(place)
-        else:
-            self.must_install()
-            if release.fault == "full":
-                filler = self.machine.room_left(ROOM_LEFT)
-            if place == "switched":
-                time.sleep(moment)
-                self.cut(place)
-            else:
-                self.machine.order("reboot")
-                self.machine.until_off()
+        filler = self.machine.room_left(ROOM_LEFT) if release.fault == "full" else None
+        self.write(stick.name, place, moment)
         self.bring_up(place, moment)
-        if filler:
-            filler.unlink(missing_ok=True)
         stick.unlink()
-        self.judge(before, release)
+        if filler:
+            filler.unlink()
+        self.judge(release)
         say(
             f"  {number:3} {release.fault or 'good':8} {place:9} +{moment:.2f} s:"
             f" {before} -> {self.running.build} in {time.monotonic() - began:.0f} s,"
             f" cuts {self.result.cuts}"
         )
+
+    def write(self, name, place, moment):
+        """Install it, and switch off: in order, or by the plug."""
+        self.machine.order(f"install /stick/{name}")
+        if place != "writing":
+            said = self.machine.event("installing", within_s=SETTLED_S)
+            if said != ["installing", "0"]:
+                raise DoesNotStart(f"the update was not installed: {said}\n{self.machine.tail()}")
+        if place in {"writing", "switched"}:
+            time.sleep(moment)
+            self.cut(place)
+        else:
+            self.machine.order("reboot")
+            self.machine.until_off()
 
     def next_release(self, number):
         fault = self.dice.choice(FAULTS) if self.dice.random() < FAULTY else ""
@@ -155,13 +160,11 @@ class UpdateDrill:
         self.releases[release.build] = release
         return release
 
-    def must_install(self):
-        said = self.machine.event("installing", within_s=SETTLED_S)
-        if said != ["installing", "0"]:
-            raise DoesNotStart(f"the update was not installed: {said}\n{self.machine.tail()}")
-
     def cut(self, place):
         self.machine.cut()
+        self.count(place)
+
+    def count(self, place):
         self.result.cuts += 1
         self.result.places[place] = self.result.places.get(place, 0) + 1
 
@@ -173,8 +176,7 @@ class UpdateDrill:
                 is_to_cut = self.again()
                 found = self.machine.load(cut_after_s=moment)
                 if found is None:
-                    self.result.cuts += 1
-                    self.result.places[place] = self.result.places.get(place, 0) + 1
+                    self.count(place)
                     continue
             else:
                 found = self.machine.load()
@@ -190,7 +192,7 @@ class UpdateDrill:
             if self.is_settled(build):
                 self.running = self.releases[build]
                 return
-        self.result.silent.append(f"no box serves after {STARTS_MAX} starts\n{self.machine.tail()}")
+        raise DoesNotStart(f"no box serves after {STARTS_MAX} starts\n{self.machine.tail()}")
 
     def again(self):
         """Whether the power fails once more on the way back."""
@@ -203,12 +205,14 @@ class UpdateDrill:
     def is_settled(self, build):
         """Wait for mark-good's word, or for the start it orders; say whether the box serves."""
         said = self.machine.event("marking", within_s=SETTLED_S)
-        if said == ["marking", "0"]:
-            return self.answers(self.releases[build].version)
         if not said:
             raise DoesNotStart(f"mark-good says nothing\n{self.machine.tail()}")
-        self.machine.until_off()  # mark-good has ordered another start
-        return False
+        if said != ["marking", "0"] and self.machine.event(within_s=ORDERED_S):
+            self.machine.until_off()  # mark-good has ordered another start
+            return False
+        if not self.answers(self.releases[build].version):
+            raise DoesNotStart(f"{build} runs and does not answer\n{self.machine.tail()}")
+        return True
 
     def answers(self, version):
         end = time.monotonic() + HEALTHY_S
@@ -218,10 +222,9 @@ class UpdateDrill:
             time.sleep(0.1)
         return False
 
-    def judge(self, before, release):
+    def judge(self, release):
         """Compare what the phones were promised, and note which release it is now."""
-        if self.room is not None and not self.result.silent:
-            compare(self.room, self.result.ledger)
+        compare(self.room, self.result.ledger)
         if self.running.build == release.build:
             self.result.updated += 1
             if release.fault:

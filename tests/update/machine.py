@@ -21,6 +21,7 @@ from pathlib import Path
 from card import assemble, boot_script, boot_state, file_system
 from layout import MIB, parts
 
+from appliance.durable import sync_path
 from tests.image.uboot import lines_of, power_on
 from tests.sources import ROOT
 
@@ -193,4 +194,6 @@ class SmallMachine:
         usage = os.statvfs(self.work / "data")
         with filler.open("wb") as opened:
             os.posix_fallocate(opened.fileno(), 0, usage.f_bavail * usage.f_frsize - free_bytes)
+            os.fsync(opened.fileno())
+        sync_path(filler.parent)
         return filler
