@@ -89,13 +89,13 @@ def console(card):
         board.stdout.close()
 
 
-def lines_of(stream):
-    """Give the lines one by one; a board that says nothing for a minute has failed."""
+def lines_of(stream, *, patience_s=PATIENCE_S):
+    """Give the lines one by one; a board that says nothing for so long has failed."""
     with DefaultSelector() as selector:
         selector.register(stream, EVENT_READ)
         rest = b""
         while True:
-            assert selector.select(PATIENCE_S), "the board says nothing more"
+            assert selector.select(patience_s), "the board says nothing more"
             block = os.read(stream.fileno(), 4096)
             assert block, "qemu has ended"
             *lines, rest = (rest + block).split(b"\n")

@@ -30,7 +30,8 @@ BY_NAME = {part.name: part for part in LAYOUT}
 LOOPS = ("bootstate", "root_a", "root_b", "data")
 EPOCH = 1_767_225_600
 INSIDE = Path(__file__).with_name("inside.py")
-GONE_S = 30.0
+GONE_S = 120.0
+LOADER_S = 240.0  # this machine may have other things to do
 STARTS = re.compile(r"STARTS (\S+)")
 SLOT = re.compile(r"darasa: slot (\w), (\d) left")
 
@@ -76,7 +77,7 @@ class SmallMachine:
         try:
             if timer:
                 timer.start()
-            for line in lines_of(board.stdout):
+            for line in lines_of(board.stdout, patience_s=LOADER_S):
                 if said := SLOT.match(line):
                     slot = said[1]
                 if said := STARTS.search(line):
