@@ -2,12 +2,17 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 from random import Random
 
 import pytest
 from bundle import throwaway_signer
 
+from tests.drills.kill9 import Drill
+from tests.drills.update_kill import Result, verdict
+from tests.image.uboot import UBOOT
+from tests.sources import ROOT
 from tests.update.machine import BY_NAME, SmallMachine
 from tests.update.release import Release, Workshop, make_plain_bundle
 
@@ -19,6 +24,7 @@ TOOLS = {
     "mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "sfdisk": "fdisk", "losetup": "mount",
 }  # fmt: skip
 WELL_S = 60.0
+SEED_OF_A_MIGRATION = 10  # a good release, cut in its first start while the file is migrated
 MIB = 1 << 20
 NOTHING = "Nothing was changed; this box goes on with what it has."
 
@@ -49,10 +55,14 @@ def _machine(workplace, signer):
 
 
 @pytest.fixture
-def machine(tools, request):
+def may_attach(tools):
     tools(TOOLS)
     if os.geteuid() != 0:
         pytest.skip("only root may attach loop devices")
+
+
+@pytest.fixture
+def machine(may_attach, request):
     return request.getfixturevalue("_machine")
 
 
@@ -179,3 +189,26 @@ def test_the_right_one_goes_into_the_other_slot_and_the_running_one_is_not_writt
         assert slot.read(MIB) == Random(1).randbytes(MIB)
     assert b"BOOT_ORDER=B A\0" in (machine.work / "bootstate").read_bytes()[:512]
     assert path.exists()
+
+
+def test_the_plug_is_pulled_in_the_middle_of_a_migration_and_a_box_serves(may_attach, tools):
+    tools({"qemu-system-aarch64": "qemu-system-arm"})
+    if not UBOOT.exists():
+        pytest.skip("U-Boot for qemu is not here: apt-get install u-boot-qemu")
+    words = [sys.executable, "-m", "tests.drills.update_kill", "1", str(SEED_OF_A_MIGRATION)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "image-build")}
+    played = subprocess.run(words, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "update-kill PASS" in played.stdout
+    assert "(migrating " in played.stdout
+
+
+@pytest.mark.parametrize(
+    "found", [{"silent": ["no box serves"]}, {"damage": ["a broken one was kept"]}, {"cuts": 0}]
+)
+def test_a_box_that_stands_still_fails_the_drill(found):
+    ledger = Drill(acknowledged=40)
+    assert verdict(Result(cuts=1, ledger=ledger)).startswith("update-kill PASS")
+    assert verdict(Result(**{"cuts": 1, "ledger": ledger} | found)).startswith("update-kill FAIL")
+    lost = Result(cuts=1, ledger=Drill(acknowledged=40, lost={"hand-in 7"}))
+    assert verdict(lost).startswith("update-kill FAIL")
