@@ -177,8 +177,8 @@ class SmallMachine:
         self._process.stdin.close()
         self._process = None
         subprocess.run(["umount", self.work / "data"], check=True)
-        for device in self._loops.values():
-            subprocess.run(["losetup", "--detach", device], check=True)
+        for device in self._loops.values():  # one whose last user has just gone is free already
+            subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
         self._loops = {}
 
     def switch_off(self):
