@@ -26,6 +26,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -296,6 +297,7 @@ def main():
         os.environ[IN_OWN_NAMESPACE] = "yes"
         os.execvp(words[0], [*words, str(cuts), str(seed)])
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # loop devices outlive a process
     say(f"update-kill: {cuts} cuts, seed {seed}")
     result = asyncio.run(drill(cuts, seed))
     for found in [*result.silent, *result.damage, *sorted(result.ledger.lost)][:20]:
