@@ -38,7 +38,7 @@ from appliance.errors import DarasaError, NotFound
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
-from appliance.repair import find_footing, noting_the_stop
+from appliance.repair import about_to_close, find_footing, noting_the_stop
 from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import serve, serve_lessons
 from appliance.settings import Settings, load_settings
@@ -108,6 +108,7 @@ def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
     print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
     if footing.state == "reading":
         return FAILED
+    about_to_close(settings)
     for name in _apply_migrations(settings) or ["nothing to do"]:
         print(name)
     return 0

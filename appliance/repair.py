@@ -61,7 +61,13 @@ class Doubt(Struct, frozen=True):
 
 @contextmanager
 def noting_the_stop(settings: Settings) -> Iterator[None]:
-    """Leave a mark that a clean stop takes away, unless damage was found meanwhile."""
+    """Leave a mark that a clean stop takes away, unless damage was found meanwhile.
+
+    With the mark there is a log: a box that dies before its first write has lost none.
+    """
+    log = _log(settings)
+    log.touch(mode=0o600)
+    sync_path(log)
     put_private(settings.unclean, RUNNING)
     try:
         yield
@@ -71,6 +77,12 @@ def noting_the_stop(settings: Settings) -> Iterator[None]:
     if settings.unclean.read_bytes() == RUNNING:
         settings.unclean.unlink()
         sync_path(settings.data_dir)
+
+
+def about_to_close(settings: Settings) -> None:
+    """Say that the log was looked at: whoever closes the file next takes it away in order."""
+    if _was_running(settings):
+        put_private(settings.unclean, FAILED)
 
 
 def find_footing(settings: Settings, *, now_ms: int) -> Footing:
@@ -103,7 +115,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
-    log = settings.database.with_name(settings.database.name + "-wal")
+    log = _log(settings)
     # Before anybody opens the file and makes an empty one.
     is_lost = not log.exists() and _was_running(settings)
     end = read_wal(log)
@@ -113,6 +125,10 @@ def look(settings: Settings) -> Doubt:
     is_lost = is_lost or (end.is_cut and bool(problems))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
     return Doubt(problems, notes)
+
+
+def _log(settings: Settings) -> Path:
+    return settings.database.with_name(settings.database.name + "-wal")
 
 
 def _problems(settings: Settings, *, is_thorough: bool) -> list[str]:

@@ -341,6 +341,8 @@ TABLES: Final = (
 
 TABLE: Final = {table.name: table for table in TABLES}
 TABLE_NUMBERED: Final = {table.number: table for table in TABLES}
+# A board that went back to this release may hold marks of tables that only a later one knows.
+TABLE_NUMBER_MAX: Final = max(TABLE_NUMBERED)
 
 NOT_SYNCED: Final = {
     "section_progress": "a projection: both sides compute it from progress_fact",

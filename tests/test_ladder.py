@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from appliance.__main__ import run
 from appliance.backups.journal import repairs
 from appliance.backups.making import back_up_away
 from appliance.backups.words import backup_lines
@@ -75,6 +76,25 @@ def test_a_clean_stop_takes_the_mark_away_and_any_other_leaves_it(settings):
     with noting_the_stop(settings):
         pass
     assert not settings.unclean.exists()
+
+
+def test_a_box_that_dies_before_its_first_write_has_lost_no_log(settings):
+    log = settings.database.with_name("school.db-wal")
+    log.unlink()  # as a clean stop leaves it
+    with pytest.raises(KeyboardInterrupt), noting_the_stop(settings):
+        raise KeyboardInterrupt
+    found = footing(settings)
+    assert (found.state, found.words) == ("sound", [])
+    log.unlink()
+    assert "may be missing" in " ".join(footing(settings).words)
+
+
+def test_the_migration_of_a_start_after_a_power_cut_makes_no_lost_log(settings, monkeypatch):
+    """It closes the file and takes the log away before the box looks for it."""
+    monkeypatch.setenv("DARASA_DATA_DIR", str(settings.data_dir))
+    assert run(["migrate"]) == 0
+    found = footing(settings)
+    assert (found.state, found.words) == ("sound", [])
 
 
 def test_a_damaged_page_is_salvaged_and_the_old_file_is_kept(settings):

@@ -15,10 +15,15 @@ import apsw
 from msgspec import Struct
 
 from appliance.database.connection import open_connection
-from appliance.database.faults import BackupFailed, BackupUnusable
+from appliance.database.faults import BackupFailed, BackupUnusable, NoRoomToMigrate
 from appliance.database.reader import Reader
 from appliance.durable import sync_path
 
+COPIES: Final = "before-*.db"
+COPIES_MAX: Final = 2  # of this update and of the one before it
+# The copy, the log of what is changed, and the log of changing it back; each as large as the file.
+ROOM_TIMES: Final = 3
+ROOM_BYTES_MIN: Final = 16 << 20
 STEP_PAGES: Final = 1_024  # 4 MiB a step: the thread can be told to stop within 20 ms
 PARTIAL_SUFFIX: Final = ".partial"
 
@@ -67,6 +72,25 @@ def back_up(path: Path, target: Path) -> BackupResult:
         took_ms=(time.monotonic_ns() - began) // 1_000_000,
         quick_check=checked,
     )
+
+
+def copy_before_update(path: Path, backup: Path, *, free_bytes: int) -> None:
+    """Keep what is there now, verified, before anything is changed; older copies go after it.
+
+    Raises NoRoomToMigrate, BackupFailed; then nothing was changed and no copy went.
+    """
+    log = path.with_name(path.name + "-wal")
+    size_bytes = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    wanted_bytes = ROOM_TIMES * size_bytes + ROOM_BYTES_MIN
+    if free_bytes < wanted_bytes:
+        has, wants = free_bytes >> 20, wanted_bytes >> 20
+        raise NoRoomToMigrate(f"copy {path}: {wants} MB wanted, {has} MB free")
+    back_up(path, backup)
+    older = sorted(
+        set(backup.parent.glob(COPIES)) - {backup}, key=lambda copy: copy.stat().st_mtime
+    )
+    for copy in older[: -(COPIES_MAX - 1)]:
+        copy.unlink()
 
 
 @contextmanager

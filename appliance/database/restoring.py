@@ -8,9 +8,10 @@ import apsw
 
 from appliance.database.backup import restore
 from appliance.database.connection import APPLICATION_ID, open_connection
-from appliance.database.faults import BackupUnusable
+from appliance.database.faults import BackupUnusable, SchemaTooNew
 from appliance.database.integrity import quick_check
 from appliance.database.lineage import leave_lineage
+from appliance.database.migrate import refuse_too_new
 from appliance.durable import sync_path
 
 BESIDE = ("", "-wal", "-shm")  # a database is these three until it is closed
@@ -47,8 +48,9 @@ def _build(backup: Path, fresh: Path) -> None:
     try:
         _require_school(backup)
         restore(backup, fresh)
+        refuse_too_new(fresh)
         _leave_lineage(fresh)
-    except apsw.Error as error:
+    except (apsw.Error, SchemaTooNew) as error:
         raise BackupUnusable(f"restore {backup}: {error}") from error
     problems = quick_check(fresh).problems
     if problems:

@@ -54,6 +54,7 @@ class Signs(Struct, frozen=True, kw_only=True):
     card_day_bytes_max: int
     host_name: str | None = None
     host_name_wanted: str | None = None
+    migrations_ahead: int = 0
 
     def job(self, name: str) -> JobState | None:
         """The last run of one job."""
@@ -75,6 +76,7 @@ def all_findings(signs: Signs) -> list[Finding]:
         *_card_wear(signs),
         *_clock(signs),
         *_network(signs),
+        *_release(signs),
         *work_findings(signs),
         *night_findings(signs),
     ]
@@ -155,6 +157,14 @@ def _network(signs: Signs) -> list[Finding]:
     words = f"Another machine here is called {taken}; this box is {ours}."
     todo = "Switch the other one off, or print this box's poster again."
     return [Finding("soon", "name", words, todo)]
+
+
+def _release(signs: Signs) -> list[Finding]:
+    if signs.migrations_ahead == 0:
+        return []
+    words = "This box went back to an older release: the newer one did not become well on it."
+    todo = "Nothing is lost and the school goes on. Send a support file, and try the next release."
+    return [Finding("soon", "release", words, todo)]
 
 
 def work_findings(signs: Signs) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Reads everything the findings are made from, in one go."""
 
+from appliance.database.migrate import migrations_ahead
 from appliance.database.reader import Reader
 from appliance.settings import Settings
 from appliance.telemetry.card import read_wear
@@ -32,4 +33,5 @@ def read_signs(
         card_day_bytes_max=settings.card_day_bytes_max,
         host_name=host_name,
         host_name_wanted=settings.host_name,
+        migrations_ahead=migrations_ahead(db),
     )

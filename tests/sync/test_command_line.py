@@ -92,7 +92,7 @@ def test_a_database_of_another_release_is_not_touched(here, capsys):
     connection.pragma("user_version", 99)
     connection.close()
     assert run(["status"]) == 1
-    assert "another release" in capsys.readouterr().err
+    assert "newer release" in capsys.readouterr().err
 
 
 @pytest.mark.system

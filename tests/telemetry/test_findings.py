@@ -89,6 +89,7 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         ({"backup_at_ms": 0, "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
         ({"host_name": "darasa-2"}, ("soon", "name")),
         ({"host_name": None}, None),
+        ({"migrations_ahead": 2}, ("soon", "release")),
         (failed("quick-check"), ("now", "damage")),
         (failed("full-check"), ("now", "damage")),
         (failed("backup"), ("soon", "night")),
