@@ -36,7 +36,7 @@ UNWANTED: Final = (
 WANTED: Final = (
     "/usr/share/doc/*/copyright",
     "/usr/lib/modules/*/kernel/drivers/scsi/scsi_*",
-    "/usr/lib/modules/*/kernel/drivers/scsi/sd_mod.*",  # to the kernel a USB stick is a SCSI disk
+    "/usr/lib/modules/*/kernel/drivers/scsi/sd_mod*",  # a stick is a disk of this kind
 )
 
 

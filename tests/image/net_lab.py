@@ -1,0 +1,285 @@
+"""A box, its radio and its cable, each with a phone at the other end, in network namespaces.
+
+The box's end of the radio is a cable too, named as a radio is. Everything else is real: the
+firewall's rules, NetworkManager with our settings and the dnsmasq it starts, the box itself,
+udhcpc as the phone. Run by root inside `unshare --net --mount --pid --fork --kill-child`:
+
+    python -m tests.image.net_lab firewall|radio
+
+prints as JSON what was seen.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+OVERLAY = Path(__file__).parents[2] / "image-build/overlay"
+RULES = OVERLAY / "etc/nftables.conf"
+OWN = "10.42.0.1"
+LINKS = {  # the box's end: its address, a phone's in the same school, one from elsewhere
+    "wlan0": (OWN, "10.42.0.77", None),
+    "eth0": ("192.168.7.2", "192.168.7.77", "203.0.113.9"),
+}
+PROFILE = f"""[connection]
+id=access-point
+type=ethernet
+interface-name=wlan0
+
+[ipv4]
+method=shared
+address1={OWN}/24
+
+[ipv6]
+method=disabled
+"""
+BUS = """<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>"""
+LEASED = "#!/bin/sh\n[ $1 = bound ] && env && ip address add $ip/$mask dev $interface\nexit 0\n"
+NAMES = ("darasa.local", "darasa", "captive.apple.com", "connectivitycheck.gstatic.com",
+         "www.msftconnecttest.com", "www.google.com", "example.org", "darasa-2.local")  # fmt: skip
+ASKED = ("/generate_204", "/hotspot-detect.html", "/connecttest.txt", "/captive-portal", "/health")
+A, AAAA = 1, 28
+PATIENCE_S = 60.0
+SILENCE_S = 0.3
+# Every one that a service of the system has, and some that others like to take.
+TCP_PORTS = (*range(1, 1_025), 1883, 3000, 3306, 5000, 5355, 5432, 6379, 8000, 8080, 8443, 9100)
+UDP_PORTS = (22, 53, 67, 68, 69, 80, 123, 137, 161, 443, 1900, 5353, 5355, 51820)
+
+
+def run(*command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+@contextlib.contextmanager
+def running(*command, **options):
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def phone(link):
+    """A phone at the other end of `link`; yields the words that run things there."""
+    with running("unshare", "--net", "sh", "-c", "echo; exec sleep 600", stdout=-1) as far:
+        far.stdout.readline()
+        there = ("nsenter", "--target", str(far.pid), "--net")
+        run("ip", "link", "add", link, "type", "veth", "peer", "phone0", "netns", str(far.pid))
+        run("ip", "link", "set", link, "up")
+        for each in ("lo", "phone0"):
+            run(*there, "ip", "link", "set", each, "up")
+        yield there
+
+
+def in_phone(there, deed, *words):
+    """Have this program do one thing over there."""
+    return json.loads(run(*there, sys.executable, "-m", "tests.image.net_lab", deed, *words))
+
+
+# -- the firewall -----------------------------------------------------------------------------
+
+
+def firewall():
+    """Nothing listens: what is let through is refused at once, the rest is silence."""
+    run("sysctl", "-q", "-w", "net.ipv4.icmp_ratelimit=0")
+    run("nft", "-f", RULES)
+    seen = {}
+    for link, (own, near, far) in LINKS.items():
+        with phone(link) as there:
+            run("ip", "address", "add", f"{own}/24", "dev", link)
+            run(*there, "ip", "address", "add", f"{near}/24", "dev", "phone0")
+            seen[link] = in_phone(there, "scan", own, near)
+            if far:
+                run(*there, "ip", "address", "add", f"{far}/32", "dev", "phone0")
+                run("ip", "route", "add", f"{far}/32", "dev", link)
+                seen["elsewhere"] = in_phone(there, "scan", own, far)
+                run("nft", "add", "element", "inet", "darasa", "open_tcp", "{ 22 }")
+                seen["ssh"] = in_phone(there, "scan", own, near)
+    return seen
+
+
+def scan(host, source):
+    """The ports that are not silent, be it with a no."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * len(TCP_PORTS), 2 * len(TCP_PORTS)))
+    return {
+        "tcp": heard(host, source),
+        "udp": [port for port in UDP_PORTS if is_refused(host, source, port)],
+    }
+
+
+def heard(host, source):
+    poll, found = select.epoll(), []
+    with contextlib.ExitStack() as stack:
+        asked = {}
+        for port in TCP_PORTS:
+            tried = stack.enter_context(socket.socket())
+            tried.settimeout(0)
+            tried.bind((source, 0))
+            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                tried.connect((host, port))
+            asked[tried.fileno()] = port
+            poll.register(tried, select.EPOLLOUT)
+        while events := poll.poll(SILENCE_S):
+            for number, _ in events:
+                poll.unregister(number)
+                found.append(asked[number])
+    return sorted(found)
+
+
+def is_refused(host, source, port):
+    with socket.socket(type=socket.SOCK_DGRAM) as tried:
+        tried.settimeout(SILENCE_S / 2)
+        tried.bind((source, 0))
+        tried.connect((host, port))
+        try:
+            tried.send(b"?")
+            tried.recv(1)
+        except ConnectionRefusedError:
+            return True
+        except TimeoutError:
+            return False
+    return False
+
+
+# -- the radio --------------------------------------------------------------------------------
+
+
+def radio():
+    """A phone joins the box's own network, asks for names, and asks what phones ask."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        run("ip", "link", "set", "lo", "up")
+        run("nft", "-f", RULES)
+        there = stack.enter_context(phone("wlan0"))
+        stack.enter_context(network_manager(folder))
+        stack.enter_context(box(folder))
+        return {
+            "lease": leased(there, folder),
+            "names": in_phone(there, "names", OWN),
+            "pages": in_phone(there, "pages", OWN),
+            "listening": run("ss", "-Hlntu"),
+        }
+
+
+@contextlib.contextmanager
+def network_manager(folder):
+    """NetworkManager with the image's own settings, on a bus of its own."""
+    settings, state = folder / "settings", folder / "state"
+    shutil.copytree(OVERLAY / "etc/NetworkManager", settings)
+    (settings / "conf.d/lab.conf").write_text("[main]\nauth-polkit=false\nplugins=keyfile\n")
+    profile = settings / "system-connections/access-point.nmconnection"
+    profile.parent.mkdir()
+    profile.write_text(PROFILE)
+    profile.chmod(0o600)
+    state.mkdir()
+    run("mount", "-t", "tmpfs", "run", "/run")
+    run("mount", "-t", "sysfs", "-o", "ro", "sys", "/sys")  # no udev to wait for
+    run("mount", "--bind", settings, "/etc/NetworkManager")
+    run("mount", "--bind", state, "/var/lib/NetworkManager")
+    (folder / "bus.conf").write_text(BUS.format(path=folder / "bus"))
+    os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={folder / 'bus'}"
+    daemon = ("dbus-daemon", f"--config-file={folder / 'bus.conf'}", "--nofork", "--print-address")
+    quiet = {"stderr": subprocess.DEVNULL}
+    with running(*daemon, stdout=-1, **quiet) as bus:
+        bus.stdout.readline()
+        with running("NetworkManager", "--debug", stdout=subprocess.DEVNULL, **quiet):
+            until(lambda: OWN in run("ip", "-brief", "address", "show", "wlan0"))
+            yield
+
+
+@contextlib.contextmanager
+def box(folder):
+    """The real box, on port 80."""
+    env = os.environ | {"DARASA_DATA_DIR": str(folder / "box"), "DARASA_PORT": "80"}
+    program = Path(sys.executable).with_name("darasa-box")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with running(program, "serve", env=env, **quiet):
+        until(lambda: ":80 " in run("ss", "-Hltn"))
+        yield
+
+
+def leased(there, folder):
+    """What DHCP gives a phone."""
+    script = folder / "leased"
+    script.write_text(LEASED)
+    script.chmod(0o755)
+    asked = ("udhcpc", "-f", "-q", "-n", "-i", "phone0", "-O", "114", "-s", str(script))
+    lines = subprocess.run(
+        [*there, *asked], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ).stdout.splitlines()
+    wanted = ("ip", "mask", "router", "dns", "lease", "opt114")
+    return {
+        key: value for key, _, value in (each.partition("=") for each in lines) if key in wanted
+    }
+
+
+def names(server):
+    """Return what the name server says of each: its code, the answers, and the last address."""
+    return {f"{name} {kind}": ask(server, name, kind) for name in NAMES for kind in (A, AAAA)}
+
+
+def ask(server, name, kind):
+    """RFC 1035, one question."""
+    words = b"".join(bytes([len(each)]) + each.encode() for each in name.split("."))
+    with socket.socket(type=socket.SOCK_DGRAM) as asked:
+        asked.settimeout(PATIENCE_S / 6)
+        head = b"\0\7\1\0\0\1\0\0\0\0\0\0"
+        asked.sendto(head + words + b"\0" + bytes((0, kind, 0, 1)), (server, 53))
+        said = asked.recv(1_024)
+    answers = int.from_bytes(said[6:8])
+    return [said[3] & 15, answers, socket.inet_ntoa(said[-4:]) if answers else ""]
+
+
+class Staying(urllib.request.HTTPRedirectHandler):
+    """Go nowhere: the answer itself is what is looked at."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+def pages(server):
+    """Return what the box says to each question a phone asks, under the name it asks it."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Staying)
+    found = {}
+    for path in ASKED:
+        request = urllib.request.Request(f"http://{server}{path}", headers={"Host": NAMES[3]})
+        try:
+            said = opener.open(request, timeout=PATIENCE_S / 3)
+        except urllib.request.HTTPError as error:
+            said = error
+        with said:
+            head = said.headers
+            found[path] = [
+                said.code,
+                head["Location"],
+                head["Content-Type"],
+                said.read(300).decode(),
+            ]
+    return found
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, run("ip", "address")
+        time.sleep(0.05)
+
+
+def main(deed, *words):
+    sys.stdout.write(json.dumps(globals()[deed](*words)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
