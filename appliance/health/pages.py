@@ -17,6 +17,7 @@ from appliance.errors import Conflict
 from appliance.health.clock_setting import clock_read, local_ms, set_clock
 from appliance.health.figures import figures
 from appliance.health.models import ClockForm, PhoneTime
+from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.poster import HTTP_PORT, ways_in
 from appliance.settings import Settings
 from appliance.telemetry.findings import Signs, all_findings, worst
@@ -31,12 +32,13 @@ async def box_page(
 ) -> Template:
     """Answer in one word whether all is well, then what to do, then the figures."""
     signs = await signs_now(telemetry, clock)
-    findings = all_findings(signs)
+    network = await asyncio.to_thread(read_network)
+    findings = [*all_findings(signs), *network_findings(network)]
     context = {
         "status": worst(findings),
         "findings": findings,
         "signs": signs,
-        "figures": figures(signs),
+        "figures": figures(signs) | network_figures(network),
         "telemetry": telemetry,
     }
     return Template("health/templates/box.html", context=context)

@@ -4,12 +4,14 @@ The box's end of the radio is a cable too, named as a radio is. Everything else 
 firewall's rules, NetworkManager with our settings and the dnsmasq it starts, the box itself,
 udhcpc as the phone. Run by root inside `unshare --net --mount --pid --fork --kill-child`:
 
-    python -m tests.image.net_lab firewall|radio
+    python -m tests.image.net_lab firewall|radio|access_point
 
 prints as JSON what was seen.
 """
 
 import contextlib
+import importlib.machinery
+import io
 import json
 import os
 import resource
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import urllib.request
 from pathlib import Path
 
@@ -46,6 +49,24 @@ BUS = """<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/>
 <allow eavesdrop="true"/><allow own="*"/></policy></busconfig>"""
 LEASED = "#!/bin/sh\n[ $1 = bound ] && env && ip address add $ip/$mask dev $interface\nexit 0\n"
+COMMAND = "usr/lib/darasa/access-point"
+WRONG = (
+    ["on", "School", "chalk and talk", "KE"],  # no radio is fitted
+    ["on", "School", "short", "KE"],
+    ["on", "School", "пароль-пароль", "KE"],
+    ["on", "School", "chalk and talk", "XX"],
+    ["on", "School", "chalk and talk", "Kenya"],
+    ["on", "", "chalk and talk", "KE"],
+    ["on", "Ş" * 17, "chalk and talk", "KE"],
+)
+RIGHT = ["on", "Shule ya Msingi", "chalk and talk", "ke"]
+DEVICES = "phy#0\n\tInterface wlan9\n\t\tifindex 3\n\t\ttype managed\n"
+LISTED = """Wiphy phy0
+\tSupported interface modes:
+\t\t * managed
+\t\t * AP
+\tMaximum associated stations in AP mode: 8
+"""
 NAMES = ("darasa.local", "darasa", "captive.apple.com", "connectivitycheck.gstatic.com",
          "www.msftconnecttest.com", "www.google.com", "example.org", "darasa-2.local")  # fmt: skip
 ASKED = ("/generate_204", "/hotspot-detect.html", "/connecttest.txt", "/captive-portal", "/health")
@@ -151,6 +172,52 @@ def is_refused(host, source, port):
         except TimeoutError:
             return False
     return False
+
+
+# -- switching the radio on -------------------------------------------------------------------
+
+
+def access_point():
+    """The command itself against NetworkManager, with an `iw` that tells of a radio not there."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        run("ip", "link", "set", "lo", "up")
+        stack.enter_context(phone("wlan0"))
+        stack.enter_context(network_manager(folder))
+        command = access_point_in(folder)
+        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+        script = folder / "iw"
+        script.write_text(f"#!/bin/sh\ncat {folder}/said-$1 2>&-; true\n")
+        script.chmod(0o755)
+        seen = [said(command, *words) for words in WRONG]
+        (folder / "said-dev").write_text(DEVICES)
+        (folder / "said-list").write_text(LISTED)
+        tried = [said(command, *words) for words in (["status"], RIGHT, ["off"], ["status"])]
+        kept = (folder / "radio.env").read_text()
+        return {
+            "wrong": seen,
+            "tried": tried,
+            "kept": kept,
+            "left": run("nmcli", "-g", "NAME", "connection"),
+        }
+
+
+def access_point_in(folder):
+    """The command as a module, with its two files elsewhere."""
+    loader = importlib.machinery.SourceFileLoader("access_point", str(OVERLAY / COMMAND))
+    command = types.ModuleType(loader.name)
+    loader.exec_module(command)
+    command.KEPT = folder / "radio.env"
+    command.COUNTRIES = folder / "countries"
+    command.COUNTRIES.write_bytes(b"RGDB\0\0\0\x1400\4\xf7KE\5\xd4PK\5\xe6\0\0\0\0ZZ\1\1")
+    return command
+
+
+def said(command, *words):
+    """The exit status and every word."""
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        status = command.main(list(words))
+    return [status, out.getvalue()]
 
 
 # -- the radio --------------------------------------------------------------------------------

@@ -68,3 +68,23 @@ def test_a_phone_on_the_boxs_own_radio_finds_the_page_and_no_false_name(tools):
         place: [302, PAGE] for place in pages
     }
     assert pages.keys() <= set(QUESTIONS)
+
+
+def test_what_no_radio_takes_is_refused_with_a_sentence_and_the_former_network_stays(tools):
+    tools(TOOLS | MORE_TOOLS | {"nmcli": "network-manager"})
+    found = seen("access_point")
+    sentences = [
+        "No radio is fitted.", "The password must have 8", "The password must have 8",
+        "XX is no country", "KENYA is no country", "The name must have", "The name must have",
+    ]  # fmt: skip
+    assert [status for status, _ in found["wrong"]] == [1] * len(sentences)
+    for sentence, (_, words) in zip(sentences, found["wrong"], strict=True):
+        assert words.startswith(sentence)
+    before, tried, off, after = found["tried"]
+    assert before == after == [0, "wlan9: fitted, off; serves up to 8\n"]
+    # NetworkManager takes every word of the profile, and then finds no such radio.
+    assert tried[0] == 1
+    assert "No suitable device found" in tried[1]
+    assert "access point that hangs on the cable" in tried[1]
+    assert off == [0, "Off.\n"]  # the one before was still there
+    assert found["kept"] == "COUNTRY=KE\n"
