@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 ANSWER_S_MAX: Final = 5.0
 # What board radios are seen to serve where they do not say (4 to 19): better told too few.
@@ -17,12 +17,13 @@ PHONES_GUESS: Final = 10
 
 
 class Radio(Struct, frozen=True):
-    """One radio. `phones` is None while it is no access point."""
+    """One radio. `phones` is None while it is no access point; else `network` is its name."""
 
     name: str
     can_serve: bool
     phones_max: int | None
     phones: int | None = None
+    network: str = ""
 
     @property
     def room(self) -> int:
@@ -46,7 +47,7 @@ def read_radios() -> list[Radio]:
     devices = told("dev")
     found = radios(told("list"), devices) if devices else []
     serving = serving_names(devices)
-    return [_counted(each) if each.name in serving else each for each in found]
+    return [_counted(each, serving[each.name]) if each.name in serving else each for each in found]
 
 
 def told(*words: str) -> str:
@@ -73,10 +74,14 @@ def radios(listed: str, devices: str) -> list[Radio]:
     ]
 
 
-def serving_names(devices: str) -> list[str]:
-    """The radios of `iw dev` that are an access point now."""
+def serving_names(devices: str) -> dict[str, str]:
+    """The radios of `iw dev` that are an access point now, each with its network's name."""
     blocks = re.findall(r"^\tInterface (\S+)\n((?:\t\t.*\n?)*)", devices, re.MULTILINE)
-    return [name for name, block in blocks if re.search(r"^\t\ttype AP$", block, re.MULTILINE)]
+    return {
+        name: _network_name(block)
+        for name, block in blocks
+        if re.search(r"^\t\ttype AP$", block, re.MULTILINE)
+    }
 
 
 def phones_on(dump: str) -> int:
@@ -84,9 +89,17 @@ def phones_on(dump: str) -> int:
     return len(re.findall(r"^Station ", dump, re.MULTILINE))
 
 
-def _counted(radio: Radio) -> Radio:
+def _counted(radio: Radio, network: str) -> Radio:
     phones = phones_on(told("dev", radio.name, "station", "dump"))
-    return Radio(radio.name, radio.can_serve, radio.phones_max, phones)
+    return structs.replace(radio, phones=phones, network=network)
+
+
+def _network_name(block: str) -> str:
+    """Read the name; `iw` writes each byte that is not ASCII as two digits."""
+    found = re.search(r"^\t\tssid (.*)$", block, re.MULTILINE)
+    name = found[1].encode() if found else b""
+    whole = re.sub(rb"\\x([0-9a-f]{2})", lambda each: bytes.fromhex(each[1].decode()), name)
+    return whole.decode(errors="replace")
 
 
 def _can_serve(block: str) -> bool:

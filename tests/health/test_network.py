@@ -52,7 +52,7 @@ phy#1
 \t\ttype P2P-device
 \tInterface wlan1
 \t\tifindex 4
-\t\tssid AP school
+\t\tssid \\xc3\\x89cole \"1\"
 \t\ttype AP
 \t\tchannel 6 (2437 MHz), width: 20 MHz, center1: 2437 MHz
 phy#0
@@ -79,7 +79,7 @@ def test_each_radio_is_read_with_its_own_limit():
         Radio("wlan1", can_serve=True, phones_max=None),
         Radio("wlan0", can_serve=True, phones_max=32),
     ]
-    assert serving_names(DEVICES) == ["wlan1"]
+    assert serving_names(DEVICES) == {"wlan1": 'École "1"'}
     assert phones_on(DUMP) == 2
     assert radios("", "") == []
     assert phones_on("") == 0

@@ -135,43 +135,29 @@ def scan(host, source):
     """The ports that are not silent, be it with a no."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (2 * len(TCP_PORTS), 2 * len(TCP_PORTS)))
     return {
-        "tcp": heard(host, source),
-        "udp": [port for port in UDP_PORTS if is_refused(host, source, port)],
+        "tcp": heard(host, source, TCP_PORTS, socket.SOCK_STREAM, select.EPOLLOUT),
+        "udp": heard(host, source, UDP_PORTS, socket.SOCK_DGRAM, select.EPOLLERR),
     }
 
 
-def heard(host, source):
-    poll, found = select.epoll(), []
+def heard(host, source, ports, kind, sign):
+    """Those that answer before there has been silence for a while."""
+    poll, found, asked = select.epoll(), [], {}
     with contextlib.ExitStack() as stack:
-        asked = {}
-        for port in TCP_PORTS:
-            tried = stack.enter_context(socket.socket())
+        for port in ports:
+            tried = stack.enter_context(socket.socket(type=kind))
             tried.settimeout(0)
             tried.bind((source, 0))
             with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
                 tried.connect((host, port))
+                tried.send(b"?")
             asked[tried.fileno()] = port
-            poll.register(tried, select.EPOLLOUT)
+            poll.register(tried, sign)
         while events := poll.poll(SILENCE_S):
             for number, _ in events:
                 poll.unregister(number)
                 found.append(asked[number])
     return sorted(found)
-
-
-def is_refused(host, source, port):
-    with socket.socket(type=socket.SOCK_DGRAM) as tried:
-        tried.settimeout(SILENCE_S / 2)
-        tried.bind((source, 0))
-        tried.connect((host, port))
-        try:
-            tried.send(b"?")
-            tried.recv(1)
-        except ConnectionRefusedError:
-            return True
-        except TimeoutError:
-            return False
-    return False
 
 
 # -- switching the radio on -------------------------------------------------------------------
