@@ -43,6 +43,7 @@ from appliance.database.migrate import require_schema, schema_version
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.dependencies import DEPENDENCIES
+from appliance.discovery import captive
 from appliance.discovery.announcer import Announcer
 from appliance.district import pages as district_pages
 from appliance.district import routes as district_routes
@@ -112,6 +113,7 @@ ROUTES: Final = (
     *grading_routes.ROUTES,
     *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,
+    *captive.ROUTES,
     *orders_routes.ROUTES,
     *orders_pages.ROUTES,
     *district_routes.ROUTES,

@@ -148,6 +148,18 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     # telemetry
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,
+    # discovery
+    "GET /captive-portal": ANYBODY,
+    "GET /generate_204": ANYBODY,
+    "GET /gen_204": ANYBODY,
+    "GET /hotspot-detect.html": ANYBODY,
+    "GET /library/test/success.html": ANYBODY,
+    "GET /connecttest.txt": ANYBODY,
+    "GET /ncsi.txt": ANYBODY,
+    "GET /redirect": ANYBODY,
+    "GET /canonical.html": ANYBODY,
+    "GET /success.txt": ANYBODY,
+    "GET /check_network_status.txt": ANYBODY,
     # health
     "GET /box": KEEPER,
     "GET /box/poster": STAFF,

@@ -10,6 +10,7 @@ from msgspec import Struct
 from appliance.clock import clock_quality, system_clock
 from appliance.database.readers import Readers
 from appliance.health.figures import figures
+from appliance.health.network import network_figures, network_findings, read_network
 from appliance.maintenance.stops import running_box
 from appliance.settings import Settings
 from appliance.telemetry.findings import Finding, Level, Signs, all_findings, worst
@@ -44,8 +45,9 @@ def diagnose(settings: Settings) -> Diagnosis:
             clock_quality=clock_quality(),
         )
     port = running.port if running is not None and process is not None else None
-    found = [*_serving(process, port), *all_findings(signs)]
-    return Diagnosis(worst(found), found, figures(signs), signs)
+    network = read_network()
+    found = [*_serving(process, port), *all_findings(signs), *network_findings(network)]
+    return Diagnosis(worst(found), found, figures(signs) | network_figures(network), signs)
 
 
 def lines(diagnosis: Diagnosis) -> list[str]:

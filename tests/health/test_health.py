@@ -16,7 +16,7 @@ from appliance.database.writer import Writer
 from appliance.health.bundle import log_lines, plain_settings, write_bundle
 from appliance.health.doctor import answers, diagnose
 from appliance.health.faults import BundleFailed
-from appliance.health.poster import address_of, ways_in
+from appliance.health.poster import address_of, lasting, ways_in
 from appliance.health.redaction import Redactor
 from appliance.maintenance.commands import record_run
 from appliance.maintenance.stops import note_start
@@ -62,6 +62,18 @@ def test_the_poster_shows_every_way_in(as_):
 )
 def test_nobody_types_a_port_that_browsers_know(host, port, url):
     assert address_of(host, port) == url
+
+
+@pytest.mark.parametrize(
+    ("addresses", "printed"),
+    [
+        (("10.42.0.1", "169.254.8.1", "192.168.1.20"), ("10.42.0.1", "192.168.1.20")),
+        (("169.254.8.1",), ("169.254.8.1",)),
+        ((), ()),
+    ],
+)
+def test_the_poster_prints_a_number_that_somebody_gave_if_there_is_one(addresses, printed):
+    assert lasting(addresses) == printed
 
 
 def test_each_way_has_a_code_of_its_own():
