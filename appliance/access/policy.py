@@ -150,6 +150,7 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "GET /metrics": ANYBODY,
     # health
     "GET /box": KEEPER,
+    "GET /box/support-file": KEEPER,
     "GET /box/poster": STAFF,
     "GET /api/v1/box/health": KEEPER,
     "GET /clock": STAFF,
@@ -161,6 +162,8 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /api/v1/box/backups": KEEPER,
     "GET /box/backups": KEEPER,
     "POST /box/backups": KEEPER,
+    "POST /box/backups/sticks": KEEPER,
+    "POST /api/v1/box/backup-sticks": KEEPER,
     # orders
     "GET /api/v1/announcements": SIGNED_IN,
     "GET /api/v1/box/orders": KEEPER,

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from appliance.backups.words import LAST, BackupLine
 from appliance.clock import TOLD
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import (
@@ -50,10 +51,16 @@ class Signs(Struct, frozen=True, kw_only=True):
     clients: int
     backup_at_ms: int | None
     check_at_ms: int | None
+    backups: list[BackupLine]
     card_day: tuple[str, int] | None
     card_day_bytes_max: int
     host_name: str | None = None
     host_name_wanted: str | None = None
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether a backup away from this card was ever made and restored."""
+        return any(line.title == LAST for line in self.backups)
 
     def job(self, name: str) -> JobState | None:
         """The last run of one job."""
@@ -158,17 +165,47 @@ def _network(signs: Signs) -> list[Finding]:
 
 
 def work_findings(signs: Signs) -> list[Finding]:
-    """Whether a lost box would take work with it."""
+    """Whether a lost box would take work with it: what the district lacks, what no stick has."""
     if signs.contact is None:
         return []
-    if not signs.contact.is_enrolled:
-        todo = "Join a district, or keep a backup on a stick at another place."
-        return [Finding("soon", "work", "The school's work is on this box only.", todo)]
+    return [*_alone(signs), *_away(signs), *_unsent(signs)]
+
+
+def _alone(signs: Signs) -> list[Finding]:
+    if (signs.contact and signs.contact.is_enrolled) or signs.has_backup:
+        return []
+    todo = "Prepare a backup stick on the page Backups, or join a district."
+    return [Finding("soon", "work", "The school's work is on this box only.", todo)]
+
+
+def _away(signs: Signs) -> list[Finding]:
+    """What there is to say about backups on sticks, in the words of their own page."""
+    if not signs.has_backup:
+        lines = [] if _alone(signs) else signs.backups[:1]
+        return [Finding("soon", "backups", line.words, line.todo) for line in lines]
+    if signs.clock_quality < TOLD:
+        return []  # as with the copies: how old they are somebody must vouch for
+    return [
+        Finding(
+            "now" if line.kind == "bad" else "soon",
+            "backups",
+            f"{line.title}: {line.words}",
+            line.todo,
+        )
+        for line in signs.backups
+        if line.kind in {"wait", "bad"}
+    ]
+
+
+def _unsent(signs: Signs) -> list[Finding]:
     since_ms = signs.unsent.oldest_since_ms
     is_sure = signs.clock_quality >= TOLD
-    if since_ms is None or not is_sure or signs.now_ms - since_ms < UNSENT_OLD_MS:
+    is_joined = signs.contact is not None and signs.contact.is_enrolled
+    if not is_joined or since_ms is None or not is_sure:
         return []
     days = (signs.now_ms - since_ms) // DAY_MS
+    if signs.now_ms - since_ms < UNSENT_OLD_MS:
+        return []
     words = f"{signs.unsent.waiting} changes have waited {days} days for the district."
     todo = "Open District and sending: it says why. A stick carries them, too."
     return [Finding("soon", "work", words, todo)]
@@ -187,7 +224,7 @@ def _backup(signs: Signs) -> list[Finding]:
     if old_ms < BACKUP_OLD_MS:
         return []
     level: Literal["soon", "now"] = "now" if old_ms >= BACKUP_TOO_OLD_MS else "soon"
-    words = f"The last backup is {old_ms // DAY_MS} days old."
+    words = f"The last copy on this card is {old_ms // DAY_MS} days old."
     return [Finding(level, "backup", words, todo)]
 
 
