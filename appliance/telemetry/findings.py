@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from appliance.backups.words import LAST, BackupLine
+from appliance.backups.words import DRILL, LAST, NONE, BackupLine
 from appliance.clock import TOLD
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import (
@@ -28,6 +28,8 @@ DAMAGE: Final = {
     "quick-check": "Switch the box off and on when the lesson is over: it repairs itself.",
     "full-check": "Only a copy is damaged. Make a backup on a stick, and put a new card in soon.",
 }
+
+TOLD_BY_STICKS: Final = ("backup-to-stick", "restore-drill")  # in words of their own: `_away`
 
 
 class Finding(Struct, frozen=True):
@@ -180,32 +182,33 @@ def _alone(signs: Signs) -> list[Finding]:
 
 def _away(signs: Signs) -> list[Finding]:
     """What there is to say about backups on sticks, in the words of their own page."""
-    if not signs.has_backup:
-        lines = [] if _alone(signs) else signs.backups[:1]
-        return [Finding("soon", "backups", line.words, line.todo) for line in lines]
-    if signs.clock_quality < TOLD:
-        return []  # as with the copies: how old they are somebody must vouch for
+    aged = {LAST, DRILL}  # how old they are somebody must vouch for
+    lines = [
+        line
+        for line in signs.backups
+        if line.kind in {"wait", "bad"}
+        and (signs.clock_quality >= TOLD or line.title not in aged)
+        and not (line.title == NONE and _alone(signs))
+    ]
     return [
         Finding(
-            "now" if line.kind == "bad" else "soon",
+            "now" if line.kind == "bad" and line.title in aged else "soon",
             "backups",
             f"{line.title}: {line.words}",
             line.todo,
         )
-        for line in signs.backups
-        if line.kind in {"wait", "bad"}
+        for line in lines
     ]
 
 
 def _unsent(signs: Signs) -> list[Finding]:
     since_ms = signs.unsent.oldest_since_ms
-    is_sure = signs.clock_quality >= TOLD
     is_joined = signs.contact is not None and signs.contact.is_enrolled
-    if not is_joined or since_ms is None or not is_sure:
+    if not is_joined or since_ms is None or signs.clock_quality < TOLD:
         return []
-    days = (signs.now_ms - since_ms) // DAY_MS
     if signs.now_ms - since_ms < UNSENT_OLD_MS:
         return []
+    days = (signs.now_ms - since_ms) // DAY_MS
     words = f"{signs.unsent.waiting} changes have waited {days} days for the district."
     todo = "Open District and sending: it says why. A stick carries them, too."
     return [Finding("soon", "work", words, todo)]
@@ -249,7 +252,7 @@ def _failed(signs: Signs) -> list[Finding]:
     return [
         Finding("soon", "night", f"Last night's {run.name} did not work: {run.effect}", todo)
         for run in signs.runs
-        if run.state == "failed" and run.name not in DAMAGE
+        if run.state == "failed" and run.name not in {*DAMAGE, *TOLD_BY_STICKS}
     ]
 
 
