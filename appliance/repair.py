@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from appliance.backups.journal import Repair, note_repair
-from appliance.backups.stock import NIGHTLY, Copy, copies, newest_first
+from appliance.backups.nightly import NIGHTLY, Copy, newest_first, set_aside_newer
+from appliance.backups.stock import copies
 from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import exclusive_lock, patient_lock
@@ -23,8 +24,8 @@ from appliance.database.migrate import EDGE_MIGRATIONS, file_version
 from appliance.database.restoring import remove_database, restore_backup, swap
 from appliance.database.salvage import Salvaged, salvage
 from appliance.database.wal import read_wal
-from appliance.durable import put_private, sync_path
-from appliance.errors import DarasaError
+from appliance.durable import put_private
+from appliance.maintenance.stops import Mark, read_mark
 from appliance.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,6 @@ logger = logging.getLogger(__name__)
 State = Literal["new", "sound", "salvaged", "restored", "reading"]
 
 LET_GO_S_MAX: Final = 20.0  # the agent looks every second, and ends what it is writing
-RUNNING: Final = b"running\n"
-FAILED: Final = b"failed\n"
 REPORT: Final = "report.json"
 LOST_LOG: Final = (
     "The write-ahead log is damaged or gone: what was written in the last minutes before the"
@@ -57,32 +56,6 @@ class Doubt(Struct, frozen=True):
 
     problems: list[str]
     notes: list[str]
-
-
-@contextmanager
-def noting_the_stop(settings: Settings) -> Iterator[None]:
-    """Leave a mark that a clean stop takes away, unless damage was found meanwhile.
-
-    With the mark there is a log: a box that dies before its first write has lost none.
-    """
-    log = _log(settings)
-    log.touch(mode=0o600)
-    sync_path(log)
-    put_private(settings.unclean, RUNNING)
-    try:
-        yield
-    except (DarasaError, OSError):  # it closed its files: worth a look, and no log is missing
-        put_private(settings.unclean, FAILED)
-        raise
-    if settings.unclean.read_bytes() == RUNNING:
-        settings.unclean.unlink()
-        sync_path(settings.data_dir)
-
-
-def about_to_close(settings: Settings) -> None:
-    """Say that the log was looked at: whoever closes the file next takes it away in order."""
-    if _was_running(settings):
-        put_private(settings.unclean, FAILED)
 
 
 def find_footing(settings: Settings, *, now_ms: int) -> Footing:
@@ -116,11 +89,12 @@ def _alone(settings: Settings) -> Iterator[None]:
 def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
     log = _log(settings)
+    mark = read_mark(settings.running)
     # Before anybody opens the file and makes an empty one.
-    is_lost = not log.exists() and _was_running(settings)
+    is_lost = not log.exists() and mark is not None and not mark.trouble
     end = read_wal(log)
     is_lost = is_lost or end.is_damaged
-    problems = _problems(settings, is_thorough=is_lost)
+    problems = _problems(settings.database, mark, is_thorough=is_lost)
     # Pages of the file that are ahead of a log prove that the log once went on.
     is_lost = is_lost or (end.is_cut and bool(problems))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
@@ -131,19 +105,16 @@ def _log(settings: Settings) -> Path:
     return settings.database.with_name(settings.database.name + "-wal")
 
 
-def _problems(settings: Settings, *, is_thorough: bool) -> list[str]:
-    path = settings.database
+def _problems(path: Path, mark: Mark | None, *, is_thorough: bool) -> list[str]:
     if not path.exists() or not path.stat().st_size:
         return [f"{path.name} is missing or empty"]
     if file_version(path) == 0:
         return [f"{path.name} does not begin like a school's database"]
-    if not settings.unclean.exists():
+    if mark is None:
         return []
+    # What one check has found, a lighter one may overlook.
+    is_thorough = is_thorough or mark.trouble == "damaged"
     return (full_check if is_thorough else quick_check)(path).problems
-
-
-def _was_running(settings: Settings) -> bool:
-    return settings.unclean.exists() and settings.unclean.read_bytes() == RUNNING
 
 
 def first_line(doubt: Doubt) -> str:
@@ -216,6 +187,7 @@ def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int
         except (BackupUnusable, OSError) as error:
             logger.error("backup unusable file=%s cause=%s", copy.name, error)  # noqa: TRY400
             continue
+        set_aside_newer(settings, aside)
         words = [
             f"The database could not be read any more. The backup {copy.name} is in its place.",
             "What was written after it comes back from the district as far as it arrived.",

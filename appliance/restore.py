@@ -22,6 +22,7 @@ from appliance.accounts.keys import (
 from appliance.backups.envelope import is_sealed, read_label, unseal
 from appliance.backups.faults import BackupNotOurs
 from appliance.backups.label import Label
+from appliance.backups.nightly import set_aside_newer
 from appliance.backups.opening import bring_files, open_label
 from appliance.backups.trial import workroom
 from appliance.backups.whose import joined_district, newer_words, school_here
@@ -58,7 +59,7 @@ def restore_school(
         if not backup.is_file():
             raise BackupUnusable(f"{backup} is not there")
         if not is_sealed(backup):
-            restore_backup(backup, settings.database, aside)
+            _put_in_place(settings, backup, aside)
             return _what_returns(settings, backup.name, aside)
         return _restore_sealed(settings, backup, work, aside, code)
 
@@ -71,11 +72,16 @@ def _restore_sealed(
     opened = open_label(settings, label, code)
     plain = work / "unsealed.db"
     keys = unseal(backup, opened.secret, plain)
-    restore_backup(plain, settings.database, aside)
+    _put_in_place(settings, plain, aside)
     words = [f"{label.school_name}, as of {moment(label.made_at_ms)}."]
     words += _what_returns(settings, backup.name, aside)
     words += bring_files(settings, backup.parent, label, keys)
     return words + _write_missing_keys(settings, keys, opened.recovery_code)
+
+
+def _put_in_place(settings: Settings, backup: Path, aside: Path) -> None:
+    restore_backup(backup, settings.database, aside)
+    set_aside_newer(settings, aside)
 
 
 def _refuse_other_school(settings: Settings, label: Label) -> None:

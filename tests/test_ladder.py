@@ -17,7 +17,8 @@ from appliance.database.backup import back_up
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate, require_schema
-from appliance.repair import find_footing, noting_the_stop
+from appliance.maintenance.stops import note_start, note_trouble, noting_the_stop
+from appliance.repair import find_footing
 from appliance.settings import Settings
 from demo.processes import PYTHON, Process
 from sync.agent.keys import make_node_key
@@ -33,7 +34,7 @@ def settings(database):
     """A claimed school that was serving when the power went."""
     made = Settings(data_dir=database.parent)
     made.keys.mkdir()
-    made.unclean.write_bytes(b"running\n")
+    note_start(made.running, port=None)
     with closing(AgentDatabase(database)):
         pass
     database.with_name("school.db-wal").touch()
@@ -70,12 +71,12 @@ def test_a_sound_database_is_left_as_it_is(settings):
 
 
 def test_a_clean_stop_takes_the_mark_away_and_any_other_leaves_it(settings):
-    with pytest.raises(KeyboardInterrupt), noting_the_stop(settings):
+    with pytest.raises(KeyboardInterrupt), noting_the_stop(settings.running):
         raise KeyboardInterrupt
-    assert settings.unclean.exists()
-    with noting_the_stop(settings):
+    assert settings.running.exists()
+    with noting_the_stop(settings.running):
         pass
-    assert not settings.unclean.exists()
+    assert not settings.running.exists()
 
 
 def test_a_box_that_dies_before_its_first_write_has_lost_no_log(settings):
@@ -192,7 +193,7 @@ def test_damage_beside_a_log_that_ends_too_early_is_said_to_have_cost_more(setti
 
 def test_a_start_that_was_refused_is_no_lost_log(settings):
     settings.database.with_name("school.db-wal").unlink()  # closed as it should be
-    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings.running):
         (settings.data_dir / "nothing").unlink()
     assert footing(settings).words == []
 
@@ -240,9 +241,9 @@ def wait_for(there):
 
 
 def test_damage_found_by_day_is_looked_at_after_a_clean_stop_too(settings):
-    with noting_the_stop(settings):
-        settings.unclean.write_bytes(b"damaged\n")
-    assert settings.unclean.exists()
+    with noting_the_stop(settings.running):
+        note_trouble(settings.running, "damaged")
+    assert settings.running.exists()
 
 
 def test_a_box_that_was_killed_between_moving_and_renaming_goes_on(settings, nightly):

@@ -162,6 +162,7 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "GET /check_network_status.txt": ANYBODY,
     # health
     "GET /box": KEEPER,
+    "GET /box/support-file": KEEPER,
     "GET /box/poster": STAFF,
     "GET /api/v1/box/health": KEEPER,
     "GET /clock": STAFF,
@@ -173,6 +174,8 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /api/v1/box/backups": KEEPER,
     "GET /box/backups": KEEPER,
     "POST /box/backups": KEEPER,
+    "POST /box/backups/sticks": KEEPER,
+    "POST /api/v1/box/backup-sticks": KEEPER,
     # orders
     "GET /api/v1/announcements": SIGNED_IN,
     "GET /api/v1/box/orders": KEEPER,

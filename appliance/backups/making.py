@@ -22,7 +22,7 @@ from appliance.backups.envelope import read_label, seal
 from appliance.backups.faults import BackupDamaged
 from appliance.backups.journal import Run, note_run
 from appliance.backups.label import SECRET_BYTES, Label, lock_for_box, lock_for_district
-from appliance.backups.media import Medium, find, is_same_card, prepare, speaking_of
+from appliance.backups.media import ENDING, Medium, find, is_same_card, prepare, speaking_of
 from appliance.backups.queries import named_files, origin
 from appliance.backups.rotation import Aged, kept
 from appliance.backups.trial import Tried, try_out, workroom
@@ -32,7 +32,6 @@ from appliance.durable import sync_path
 from appliance.errors import DarasaError
 from appliance.settings import Settings
 
-ENDING: Final = ".backup"
 PARTIAL: Final = ".partial"
 FILES: Final = "files"
 SEALED_ENDING: Final = ".sealed"
@@ -92,7 +91,7 @@ def _made(settings: Settings, copy: Path, *, app_version: str, now_ms: int) -> M
 
 def _backed_up(made: Made, medium: Medium, copy: Path, work: Path) -> Run:
     secret = secrets.token_bytes(SECRET_BYTES)
-    label = _label(made, copy, secret)
+    label = _label(made, copy, secret, turn=_next_turn(medium))
     target = medium.folder / _name(label)
     with speaking_of(medium.root):
         _carry_files(made, medium, label)
@@ -125,7 +124,7 @@ def _proven(target: Path, keys: SchoolKeys, work: Path) -> Tried:
         raise
 
 
-def _label(made: Made, copy: Path, secret: bytes) -> Label:
+def _label(made: Made, copy: Path, secret: bytes, *, turn: int) -> Label:
     with reading(copy) as db:
         at, files = origin(db), named_files(db)
     return Label(
@@ -141,7 +140,12 @@ def _label(made: Made, copy: Path, secret: bytes) -> Label:
         sealed_keys=_sealed_keys(made.settings),
         for_box=lock_for_box(secret, made.keys.sealing_key),
         for_district=lock_for_district(secret, at.hub_key) if at.hub_key else None,
+        turn=turn,
     )
+
+
+def _next_turn(medium: Medium) -> int:
+    return 1 + max((label.turn for label in labels_on(medium).values()), default=0)
 
 
 def _sealed_keys(settings: Settings) -> bytes:
@@ -200,7 +204,9 @@ def names_in(label: Label) -> list[str]:
 def rotate(medium: Medium) -> int:
     """Take away what neither a day, a week nor a month keeps; return how many backups went."""
     labels = labels_on(medium)
-    stay = kept(Aged(name, label.made_at_ms, label.seq) for name, label in labels.items())
+    stay = kept(
+        Aged(name, label.made_at_ms, label.seq, label.turn) for name, label in labels.items()
+    )
     gone = [name for name in labels if name not in stay]
     for name in gone:
         (medium.folder / name).unlink()

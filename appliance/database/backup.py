@@ -38,6 +38,12 @@ SELECT name
 """
 
 
+class Table(Struct, frozen=True):
+    """A table by its name."""
+
+    name: str
+
+
 class BackupResult(Struct, frozen=True, kw_only=True):
     """What was copied, how long it took, and that it passed its check."""
 
@@ -106,13 +112,15 @@ def reading(copy: Path) -> Iterator[Reader]:
 
 def row_count(copy: Path) -> int:
     """How many rows there are in all tables of a copy. Raises BackupUnusable."""
-    flags = apsw.SQLITE_OPEN_READONLY
-    try:
-        with closing(apsw.Connection(str(copy), flags=flags)) as connection:
-            names = [name for (name,) in connection.execute(TABLES)]
-            return sum(connection.execute(f'SELECT count(*) FROM "{name}"').get for name in names)  # noqa: S608 -- names of our own schema
-    except apsw.Error as error:
-        raise BackupUnusable(f"count {copy}: {error}") from error
+    with reading(copy) as db:
+        names = [table.name for table in db.rows(Table, TABLES)]
+        return sum(_rows_of(db, name) for name in names)
+
+
+def _rows_of(db: Reader, name: str) -> int:
+    rows = db.value(f'SELECT count(*) FROM "{name}"')  # noqa: S608 -- a name of our own schema
+    assert isinstance(rows, int)
+    return rows
 
 
 def restore(backup: Path, path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 import msgspec
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
@@ -14,7 +14,9 @@ from appliance.clock import Clock, clock_quality
 from appliance.database.writer import Writer
 from appliance.discovery.announcer import lan_addresses
 from appliance.errors import Conflict
+from appliance.health.bundle import bundle
 from appliance.health.clock_setting import clock_read, local_ms, set_clock
+from appliance.health.doctor import diagnose
 from appliance.health.figures import figures
 from appliance.health.models import ClockForm, PhoneTime
 from appliance.health.network import network_figures, network_findings, read_network
@@ -55,6 +57,17 @@ async def signs_now(telemetry: Telemetry, clock: Clock) -> Signs:
         clock_quality=clock_quality(),
         host_name=telemetry.host_name(),
     )
+
+
+@get("/box/support-file", media_type="application/zip")
+async def support_file(settings: NamedDependency[Settings]) -> Response[bytes]:
+    """Hand out the file for whoever helps from afar; nobody's name is in it."""
+
+    def made() -> bytes:
+        return bundle(settings, diagnose(settings))
+
+    headers = {"content-disposition": 'attachment; filename="darasa-support.zip"'}
+    return Response(await asyncio.to_thread(made), headers=headers)
 
 
 @get("/clock", sync_to_thread=False)
@@ -102,4 +115,4 @@ def poster_page(
     return Template("health/templates/poster.html", context=context)
 
 
-ROUTES: Final = (box_page, clock_page, post_clock, poster_page)
+ROUTES: Final = (box_page, support_file, clock_page, post_clock, poster_page)

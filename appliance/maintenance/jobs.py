@@ -4,23 +4,18 @@ Every job returns one sentence about its effect; the runner writes it down.
 """
 
 import asyncio
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from appliance.access.commands import prune_sessions
 from appliance.accounts.queries import identity, is_claimed
 from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
-from appliance.backups.stock import NIGHTLY
+from appliance.backups.nightly import copy_tonight, nightly_copies
 from appliance.backups.turns import drilled_this_week
-from appliance.database.backup import back_up
 from appliance.database.compact import compact
-from appliance.database.copies import check_copy
 from appliance.database.integrity import foreign_key_check, quick_check
-from appliance.durable import put_private
-from appliance.errors import DarasaError
 from appliance.maintenance.box import DAY_MS, Box, conditions
+from appliance.maintenance.checking import DamageFound, check_newest
 from appliance.maintenance.commands import (
     free_some_pages,
     optimize,
@@ -29,6 +24,7 @@ from appliance.maintenance.commands import (
 )
 from appliance.maintenance.guards import IDLE_S, lacks_room
 from appliance.maintenance.queries import pages
+from appliance.maintenance.stops import note_trouble
 from appliance.telemetry.commands import add_sample
 from appliance.telemetry.vitals import read_vitals
 
@@ -40,16 +36,7 @@ KEPT_R4_MS: Final = 0  # ephemeral: a session that is over is over
 STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
-BACKUPS_KEPT: Final = 7
 TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
-
-
-class DamageFound(DarasaError):
-    """quick_check found damage."""
-
-    code = "database-damaged"
-    title = "The database is damaged"
-    hint = "Restart the box when the lesson is over: it repairs itself at its start."
 
 
 async def prune_logs(box: Box) -> str:
@@ -98,7 +85,7 @@ async def check_quickly(box: Box) -> str:
     """Read the whole file once; fail when it is damaged, and have the next start repair it."""
     report = await box.readers.read(quick_check)
     if report.problems:
-        put_private(box.settings.unclean, b"damaged\n")
+        note_trouble(box.settings.running, "damaged")
         raise DamageFound("; ".join(report.problems))
     return f"ok in {report.took_ms} ms"
 
@@ -115,21 +102,14 @@ async def check_keys(box: Box) -> str:
 
 async def check_backup(box: Box) -> str:
     """Read every page and every index of the newest backup; the live file is left in peace."""
-    newest = newest_backup(box.settings.backups)
-    assert newest is not None, "the schedule asks lacks_backup first"
-    report = await asyncio.to_thread(check_copy, newest)
-    if report.problems:
-        raise DamageFound(f"{newest.name}: {'; '.join(report.problems)}")
-    return f"{newest.name} ok in {report.took_ms} ms"
+    # The schedule asks lacks_backup first.
+    return await asyncio.to_thread(check_newest, nightly_copies(box.settings.backups))
 
 
 async def back_up_nightly(box: Box) -> str:
     """Copy the live database, verify the copy, keep the last seven."""
-    day = datetime.fromtimestamp(box.clock() / 1_000, UTC).strftime("%Y%m%d")
-    target = box.settings.backups / f"nightly-{day}.db"
-    result = await asyncio.to_thread(back_up, box.settings.database, target)
-    forgotten = forget_old_backups(box.settings.backups)
-    return f"{target.name}, {result.size_bytes} bytes, verified; {forgotten} old ones removed"
+    done = await asyncio.to_thread(copy_tonight, box.settings, now_ms=box.clock())
+    return f"{done.name}, {done.size_bytes} bytes, verified; {done.forgotten} old ones removed"
 
 
 async def back_up_to_stick(box: Box) -> str:
@@ -172,18 +152,5 @@ async def take_sample(box: Box) -> str:
 
 def lacks_backup(box: Box) -> str | None:
     """There is no backup yet."""
-    newest = newest_backup(box.settings.backups)
-    return "there is no backup to check yet" if newest is None else None
-
-
-def forget_old_backups(folder: Path, kept: int = BACKUPS_KEPT) -> int:
-    """Keep the newest nightly copies by name; return how many were removed."""
-    old = sorted(folder.glob(NIGHTLY))[:-kept]
-    for path in old:
-        path.unlink()
-    return len(old)
-
-
-def newest_backup(folder: Path) -> Path | None:
-    """The newest nightly copy, by name."""
-    return max(folder.glob(NIGHTLY), default=None)
+    is_there = bool(nightly_copies(box.settings.backups))
+    return None if is_there else "there is no backup to check yet"

@@ -1,5 +1,6 @@
 """Reads everything the findings are made from, in one go."""
 
+from appliance.backups.words import backup_lines
 from appliance.database.migrate import migrations_ahead
 from appliance.database.reader import Reader
 from appliance.settings import Settings
@@ -29,6 +30,7 @@ def read_signs(
         clients=clients(db, now_ms=now_ms),
         backup_at_ms=last_success_of(db, "backup"),
         check_at_ms=last_success_of(db, "quick-check"),
+        backups=backup_lines(settings, now_ms=now_ms),
         card_day=read_wear(settings.card_wear).latest_day,
         card_day_bytes_max=settings.card_day_bytes_max,
         host_name=host_name,

@@ -14,10 +14,10 @@ from appliance.database.readers import Readers
 from appliance.maintenance.box import DAY_MS, conditions
 from appliance.maintenance.commands import record_run
 from appliance.maintenance.guards import IDLE_S, QUIET, held_back
-from appliance.maintenance.jobs import BACKUPS_KEPT, forget_old_backups
 from appliance.maintenance.queries import last_run
 from appliance.maintenance.runner import AGAIN_S, SETTLE_S, Night, maintenance, run_job
 from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
+from appliance.maintenance.stops import noting_the_stop, read_mark
 from tests.cast import new_id
 from tests.maintenance.conftest import HOUR_MS, NOON_MS
 
@@ -110,9 +110,9 @@ async def test_damage_found_at_night_has_the_next_start_repair_it(box):
     with file.open("r+b") as pages:
         pages.seek(file.stat().st_size - 40 * 4_096)
         pages.write(b"\xa5" * (4 * 4_096))
-    assert not box.settings.unclean.exists()
-    assert await run_job(box, BY_NAME["quick-check"]) == "failed"
-    assert box.settings.unclean.exists()
+    with noting_the_stop(box.settings.running):
+        assert await run_job(box, BY_NAME["quick-check"]) == "failed"
+    assert read_mark(box.settings.running).trouble == "damaged"
 
 
 async def test_rows_that_point_nowhere_are_reported_and_left(box):
@@ -312,12 +312,3 @@ def test_the_night_is_in_order():
     nights = [job for job in NIGHT if not job.also_at]
     times = [(job.hour, job.minute) for job in nights]
     assert all(one < other for one, other in pairwise(times))
-
-
-def test_only_the_newest_copies_are_kept(tmp_path):
-    for day in range(10, 20):
-        (tmp_path / f"nightly-202611{day}.db").touch()
-    (tmp_path / "before-0002-1.db").touch()
-    assert forget_old_backups(tmp_path) == 10 - BACKUPS_KEPT
-    assert min(path.name for path in tmp_path.glob("nightly-*")) == "nightly-20261113.db"
-    assert (tmp_path / "before-0002-1.db").exists()
