@@ -23,7 +23,7 @@ from appliance.clock import listen, system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.database.integrity import full_check, quick_check
-from appliance.database.lock import shared_lock
+from appliance.database.lock import only_box, shared_lock
 from appliance.database.migrate import (
     EDGE_MIGRATIONS,
     migrate,
@@ -38,7 +38,8 @@ from appliance.errors import DarasaError, NotFound
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
-from appliance.repair import find_footing, noting_the_stop
+from appliance.maintenance.weekly import check_if_overdue
+from appliance.repair import Footing, find_footing, noting_the_stop
 from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import serve, serve_lessons
 from appliance.settings import Settings, load_settings
@@ -74,11 +75,22 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
 
     After an unclean stop the database is looked at first, and repaired or replaced by a backup.
     """
+    with only_box(settings.data_dir):
+        footing = _footing(settings)
+        if footing.state != "reading":
+            _serve_school(settings, footing)
+            return 0
+    serve_lessons(settings, footing.words)
+    return 0
+
+
+def _footing(settings: Settings) -> Footing:
     footing = find_footing(settings, now_ms=system_clock())
     print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
-    if footing.state == "reading":
-        serve_lessons(settings, footing.words)
-        return 0
+    return footing
+
+
+def _serve_school(settings: Settings, footing: Footing) -> None:
     if footing.state == "new" and schema_version(settings.database) == 0:
         _apply_migrations(settings)
     if footing.state == "restored":  # the backup may be of an earlier release
@@ -86,7 +98,6 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
     _tidy_up(settings)
     with noting_the_stop(settings):
         serve(settings)
-    return 0
 
 
 def _tidy_up(settings: Settings) -> None:
@@ -104,12 +115,11 @@ def _tidy_up(settings: Settings) -> None:
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
     """A database that is damaged is no database to migrate: it is repaired first."""
-    footing = find_footing(settings, now_ms=system_clock())
-    print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
-    if footing.state == "reading":
-        return FAILED
-    for name in _apply_migrations(settings) or ["nothing to do"]:
-        print(name)
+    with only_box(settings.data_dir):
+        if _footing(settings).state == "reading":
+            return FAILED
+        for name in _apply_migrations(settings) or ["nothing to do"]:
+            print(name)
     return 0
 
 
@@ -123,6 +133,10 @@ def _apply_migrations(settings: Settings) -> list[str]:
 
 def _check(settings: Settings, told: argparse.Namespace) -> int:
     _require_database(settings)
+    if told.copy:
+        state, words = check_if_overdue(settings, now_ms=system_clock())
+        print(words)
+        return FAILED if state == "failed" else 0
     report = (full_check if told.full else quick_check)(settings.database)
     for problem in [*report.problems, *map(str, report.dangling)]:
         print(problem)
@@ -260,6 +274,8 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database to this release; a backup is made first")
     check = command("check", _check, "look for damage; repairs nothing")
     check.add_argument("--full", action="store_true", help="read every page and every index")
+    words = "the newest copy, where no box has done it in nine days; for the timer"
+    check.add_argument("--copy", action="store_true", help=words)
     _add_backup_commands(command)
     export = command("export", _export, "write the school as plain SQLite and CSV")
     export.add_argument("folder", type=Path, help="an empty or new folder")

@@ -171,10 +171,16 @@ def test_damage_beside_a_log_that_ends_too_early_is_said_to_have_cost_more(setti
 
 
 def test_a_start_that_was_refused_is_no_lost_log(settings):
-    settings.database.with_name("school.db-wal").unlink()  # closed as it should be
     with pytest.raises(FileNotFoundError), noting_the_stop(settings):
         (settings.data_dir / "nothing").unlink()
     assert footing(settings).words == []
+
+
+def test_a_log_lost_after_a_start_that_was_refused_is_said(settings):
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+        (settings.data_dir / "nothing").unlink()
+    settings.database.with_name("school.db-wal").unlink()
+    assert "may be missing" in footing(settings).words[0]
 
 
 def test_nothing_is_repaired_while_somebody_holds_the_files(settings, monkeypatch):
