@@ -11,6 +11,7 @@ from appliance.database.connection import APPLICATION_ID, open_connection
 from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import quick_check
 from appliance.database.lineage import leave_lineage
+from appliance.database.migrate import EDGE_MIGRATIONS, read_migrations
 from appliance.durable import sync_path
 
 BESIDE = ("", "-wal", "-shm")  # a database is these three until it is closed
@@ -38,8 +39,16 @@ def swap(fresh: Path, path: Path, aside: Path) -> None:
     a box with keys and without its database takes the ladder again.
     """
     _move_aside(path, aside)
+    with suppress(FileNotFoundError):  # the empty log first: without one the file seems to lack it
+        log_of(fresh).rename(log_of(path))
     fresh.rename(path)
+    remove_database(fresh)
     sync_path(path.parent)
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def _build(backup: Path, fresh: Path) -> None:
@@ -61,11 +70,15 @@ def _leave_lineage(fresh: Path) -> None:
 
 
 def _require_school(backup: Path) -> None:
-    """An empty file is a sound database, too, but nobody's."""
+    """An empty file is a sound database, too, but nobody's; a newer one nobody here can read."""
     flags = apsw.SQLITE_OPEN_READONLY
     with closing(apsw.Connection(str(backup), flags=flags)) as connection:
         if connection.pragma("application_id") != APPLICATION_ID:
             raise BackupUnusable(f"restore {backup}: this is not a school's database")
+        has, knows = int(connection.pragma("user_version")), len(read_migrations(EDGE_MIGRATIONS))
+    if has > knows:
+        words = f"it is of a newer release (schema {has}, this one knows {knows})"
+        raise BackupUnusable(f"restore {backup}: {words}: update the box first")
 
 
 def _move_aside(path: Path, aside: Path) -> None:
