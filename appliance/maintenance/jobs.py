@@ -13,6 +13,7 @@ from appliance.accounts.queries import identity, is_claimed
 from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
 from appliance.backups.stock import NIGHTLY
+from appliance.backups.trial import TRIAL_FACTOR
 from appliance.backups.turns import drilled_this_week
 from appliance.database.backup import back_up
 from appliance.database.compact import compact
@@ -41,7 +42,6 @@ STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
 BACKUPS_KEPT: Final = 7
-TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 
 
 class DamageFound(DarasaError):

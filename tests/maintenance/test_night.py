@@ -1,8 +1,10 @@
 """The night's work is done, written down with its effect, and caught up after nights off."""
 
+import asyncio
 from datetime import datetime
 from itertools import pairwise
 
+import anyio
 import pytest
 from msgspec import structs
 
@@ -321,3 +323,23 @@ def test_only_the_newest_copies_are_kept(tmp_path):
     assert forget_old_backups(tmp_path) == 10 - BACKUPS_KEPT
     assert min(path.name for path in tmp_path.glob("nightly-*")) == "nightly-20261113.db"
     assert (tmp_path / "before-0002-1.db").exists()
+
+
+async def test_room_is_looked_after_while_a_job_runs(box, times, monkeypatch):
+    """A trial of a backup writes three times the file: the card fills just then."""
+    monkeypatch.setattr("appliance.maintenance.runner.LOOK_S", 0.01)
+    small = structs.replace(box, settings=structs.replace(box.settings, reserve_bytes=4_096))
+
+    is_done = asyncio.Event()
+
+    async def takes_long(box):
+        box.settings.reserve.unlink(missing_ok=True)
+        while not box.settings.reserve.exists():  # noqa: ASYNC110 -- a file has no event
+            await asyncio.sleep(0.01)
+        is_done.set()
+        return "room was kept meanwhile"
+
+    async with maintenance(small, (Job("backup", 3, 0, takes_long),)):
+        times.up_s += SETTLE_S
+        with anyio.fail_after(10):
+            await is_done.wait()
