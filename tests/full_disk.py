@@ -5,7 +5,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -53,10 +53,10 @@ def wear_out(card):
 
 
 def fill(card, *, left=0):
-    """Put a film on the card that leaves only so many bytes."""
-    free = shutil.disk_usage(card).free - left
-    with (card / f"film-{free}").open("wb") as film:
-        os.posix_fallocate(film.fileno(), 0, free)
+    """Put a film on the card that leaves only so many bytes; somebody else may be writing, too."""
+    while (free := shutil.disk_usage(card).free - left) > 0:
+        with (card / f"film-{free}").open("wb") as film, suppress(OSError):
+            os.posix_fallocate(film.fileno(), 0, free)
 
 
 def delete_films(card):
