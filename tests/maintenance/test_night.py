@@ -17,20 +17,26 @@ from appliance.maintenance.box import DAY_MS, conditions
 from appliance.maintenance.commands import record_run
 from appliance.maintenance.guards import IDLE_S, QUIET, held_back
 from appliance.maintenance.jobs import BACKUPS_KEPT, forget_old_backups
-from appliance.maintenance.queries import last_run
 from appliance.maintenance.runner import AGAIN_S, SETTLE_S, Night, maintenance, run_job
 from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
+from appliance.telemetry.queries import JobState
 from tests.cast import new_id
 from tests.maintenance.conftest import HOUR_MS, NOON_MS
 
 pytestmark = pytest.mark.anyio
 
 BY_NAME = {job.name: job for job in NIGHT}
+LAST_RUN = "SELECT name, state, started_at_ms, effect FROM job_run WHERE name = ?1 ORDER BY id"
 RUNS = "SELECT count(*) FROM job_run WHERE name = ?1 AND state = ?2"
 
 NEED_A_STICK = ("backup-to-stick", "restore-drill")
 SCHOOL_ID = new_id()
 IDENTITY = "INSERT INTO sync_identity (node_id, school_id, epoch) VALUES (?1, ?2, ?3)"
+
+
+def last_run(db, name):
+    """What a job did last, whatever came of it."""
+    return db.rows(JobState, LAST_RUN, (name,))[-1]
 
 
 def runs(box, name, state="ok"):
