@@ -13,6 +13,7 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.backup import back_up
 from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import quick_check
+from appliance.database.migrate import EDGE_MIGRATIONS, read_migrations
 from appliance.repair import find_footing
 from appliance.restore import restore_school
 from appliance.room import NoRoomForCopies, require_room_for_copies
@@ -20,6 +21,7 @@ from tests.cast import NOW_MS, new_id
 
 MOVE = "UPDATE sync_identity SET school_id = ?1"
 SCHOOL = "SELECT school_id FROM sync_identity"
+KNOWN = len(read_migrations(EDGE_MIGRATIONS))
 CLAIMED_BY_NOBODY = "DELETE FROM sync_identity"
 
 
@@ -79,7 +81,7 @@ def test_a_backup_of_a_release_to_come_is_refused(make, settings, plain, stick, 
     if is_sealed:
         change(settings.database, "PRAGMA user_version = 99")
         backup = stick / "darasa-backup" / make().file
-        change(settings.database, "PRAGMA user_version = 10")
+        change(settings.database, f"PRAGMA user_version = {KNOWN}")
     else:
         change(plain, "PRAGMA user_version = 99")
         backup = plain
@@ -87,7 +89,7 @@ def test_a_backup_of_a_release_to_come_is_refused(make, settings, plain, stick, 
 
 
 def test_the_ladder_passes_a_copy_of_a_release_to_come_over(settings, plain):
-    for day, has in [("20251123", 10), ("20251124", 99)]:
+    for day, has in [("20251123", KNOWN), ("20251124", 99)]:
         copy = settings.backups / f"nightly-{day}.db"
         back_up(settings.database, copy)
         change(copy, f"PRAGMA user_version = {has}")
