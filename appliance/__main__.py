@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from appliance.clock import listen, system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.database.integrity import full_check, quick_check
-from appliance.database.lock import shared_lock
+from appliance.database.lock import only_box, shared_lock
 from appliance.database.migrate import (
     EDGE_MIGRATIONS,
     file_version,
@@ -39,9 +39,10 @@ from appliance.errors import DarasaError, NotFound
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
-from appliance.maintenance.off_duty import check_off_duty, copy_off_duty
+from appliance.maintenance.off_duty import copy_off_duty
 from appliance.maintenance.stops import note_lessons, noting_the_stop
-from appliance.repair import find_footing
+from appliance.maintenance.weekly import check_if_overdue
+from appliance.repair import Footing, find_footing
 from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import listening_socket, port_of, serve, serve_lessons
 from appliance.settings import Settings, load_settings
@@ -77,22 +78,33 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
 
     After an unclean stop the database is looked at first, and repaired or replaced by a backup.
     """
+    with only_box(settings.data_dir):
+        footing = _footing(settings)
+        if footing.state != "reading":
+            _serve_school(settings, footing)
+            return 0
+    listener = listening_socket(settings)
+    with suppress(OSError):  # a card that can only be read takes no mark
+        note_lessons(settings.running, port=port_of(listener))
+    serve_lessons(settings, listener, footing.words)
+    return 0
+
+
+def _footing(settings: Settings) -> Footing:
     footing = find_footing(settings, now_ms=system_clock())
     print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
-    if footing.state == "reading":
-        listener = listening_socket(settings)
-        note_lessons(settings.running, port=port_of(listener))
-        serve_lessons(settings, listener, footing.words)
-        return 0
+    return footing
+
+
+def _serve_school(settings: Settings, footing: Footing) -> None:
     if footing.state == "new" and schema_version(settings.database) == 0:
         _apply_migrations(settings)
     if footing.state == "restored":  # the backup may be of an earlier release
         _apply_migrations(settings)
-    listener = listening_socket(settings)  # a second box is refused here, having touched nothing
+    listener = listening_socket(settings)  # a taken port is told before anything is touched
     with noting_the_stop(settings.running, port=port_of(listener)):
         _tidy_up(settings)
         serve(settings, listener)
-    return 0
 
 
 def _tidy_up(settings: Settings) -> None:
@@ -110,12 +122,11 @@ def _tidy_up(settings: Settings) -> None:
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
     """A database that is damaged is no database to migrate: it is repaired first."""
-    footing = find_footing(settings, now_ms=system_clock())
-    print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
-    if footing.state == "reading":
-        return FAILED
-    for name in _apply_migrations(settings) or ["nothing to do"]:
-        print(name)
+    with only_box(settings.data_dir):
+        if _footing(settings).state == "reading":
+            return FAILED
+        for name in _apply_migrations(settings) or ["nothing to do"]:
+            print(name)
     return 0
 
 
@@ -128,10 +139,11 @@ def _apply_migrations(settings: Settings) -> list[str]:
 
 
 def _check(settings: Settings, told: argparse.Namespace) -> int:
-    if told.copy:
-        print(check_off_duty(settings))
-        return 0
     _require_database(settings)
+    if told.copy:
+        state, words = check_if_overdue(settings, now_ms=system_clock())
+        print(words)
+        return FAILED if state == "failed" else 0
     report = (full_check if told.full else quick_check)(settings.database)
     for problem in [*report.problems, *map(str, report.dangling)]:
         print(problem)
@@ -279,7 +291,8 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database to this release; a backup is made first")
     check = command("check", _check, "look for damage; repairs nothing")
     check.add_argument("--full", action="store_true", help="read every page and every index")
-    check.add_argument("--copy", action="store_true", help="the newest copy, if no box runs")
+    words = "the newest copy, where no box has done it in nine days; for the timer"
+    check.add_argument("--copy", action="store_true", help=words)
     _add_backup_commands(command)
     export = command("export", _export, "write the school as plain SQLite and CSV")
     export.add_argument("folder", type=Path, help="an empty or new folder")

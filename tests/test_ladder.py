@@ -198,6 +198,13 @@ def test_a_start_that_was_refused_is_no_lost_log(settings):
     assert footing(settings).words == []
 
 
+def test_a_log_lost_after_a_start_that_was_refused_is_said(settings):
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+        (settings.data_dir / "nothing").unlink()
+    settings.database.with_name("school.db-wal").unlink()
+    assert "may be missing" in footing(settings).words[0]
+
+
 def test_nothing_is_repaired_while_somebody_holds_the_files(settings, monkeypatch):
     monkeypatch.setattr("appliance.repair.LET_GO_S_MAX", 0.1)
     overwrite(settings, 0, bytes(100))

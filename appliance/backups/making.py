@@ -25,11 +25,12 @@ from appliance.backups.label import SECRET_BYTES, Label, lock_for_box, lock_for_
 from appliance.backups.media import ENDING, Medium, find, is_same_card, prepare, speaking_of
 from appliance.backups.queries import named_files, origin
 from appliance.backups.rotation import Aged, kept
-from appliance.backups.trial import Tried, try_out, workroom
+from appliance.backups.trial import TRIAL_FACTOR, Tried, try_out, workroom
 from appliance.database.backup import back_up, reading, row_count
 from appliance.database.migrate import schema_version
 from appliance.durable import sync_path
 from appliance.errors import DarasaError
+from appliance.room import require_room_for_copies
 from appliance.settings import Settings
 
 PARTIAL: Final = ".partial"
@@ -59,6 +60,8 @@ def back_up_away(
     try:
         with workroom(settings) as work:
             copy = work / "copy.db"
+            size_bytes = settings.database.stat().st_size
+            require_room_for_copies(work, int(size_bytes * TRIAL_FACTOR))
             back_up(settings.database, copy)
             made = _made(settings, copy, app_version=app_version, now_ms=now_ms)
             medium = (

@@ -19,9 +19,11 @@ from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.restoring import restore_backup
 from appliance.durable import sync_path
+from appliance.room import require_room_for_copies
 from appliance.settings import Settings
 
 RETRY_AFTER_S: Final = 60
+TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 
 Tried = tuple[int, str]
 
@@ -66,6 +68,7 @@ def try_out(path: Path, keys: SchoolKeys, work: Path, *, is_thorough: bool = Fal
     if secret is None:
         raise WrongPassphrase(f"{path.name} was sealed with other keys")
     plain = work / "unsealed.db"
+    require_room_for_copies(work, label.database_bytes)
     unseal(path, secret, plain)
     rows = row_count(plain)
     if rows != label.rows:
@@ -77,6 +80,7 @@ def _restored(plain: Path, label: Label, work: Path, *, is_thorough: bool) -> st
     school = work / "restored" / "school.db"
     shutil.rmtree(school.parent, ignore_errors=True)
     school.parent.mkdir(mode=0o700)
+    require_room_for_copies(work, 2 * label.database_bytes)  # the file, and its log meanwhile
     try:
         restore_backup(plain, school, work / "aside")
     except BackupUnusable as error:

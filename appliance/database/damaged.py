@@ -1,7 +1,7 @@
 """Reading what can be read of a file that could not be repaired. Nothing is ever written to it."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, LiteralString, TypeVar
 
@@ -24,10 +24,15 @@ class DamagedFile:
 
     def __init__(self, path: Path) -> None:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        self._reader: Final = Reader(apsw.Connection(path.absolute().as_uri() + HOW, flags=flags))
+        self._reader: Reader | None = None
+        with suppress(apsw.Error):  # not even its first block can be read
+            name = path.absolute().as_uri() + HOW
+            self._reader = Reader(apsw.Connection(name, flags=flags))
 
     def rows(self, shape: type[T], sql: LiteralString, args: Sequence[Value] = ()) -> list[T]:
         """Return all rows, or none when the way to one of them is damaged."""
+        if self._reader is None:
+            return []
         try:
             return self._reader.rows(shape, sql, args)
         except apsw.Error:

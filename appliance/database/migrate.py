@@ -205,6 +205,7 @@ def _is_empty(path: Path) -> bool:
         return True
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return not connection.execute("SELECT count(*) FROM sqlite_schema").get
 
 

@@ -39,8 +39,16 @@ def swap(fresh: Path, path: Path, aside: Path) -> None:
     a box with keys and without its database takes the ladder again.
     """
     _move_aside(path, aside)
+    with suppress(FileNotFoundError):  # the empty log first: without one the file seems to lack it
+        log_of(fresh).rename(log_of(path))
     fresh.rename(path)
+    remove_database(fresh)
     sync_path(path.parent)
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def _build(backup: Path, fresh: Path) -> None:

@@ -11,6 +11,7 @@ from appliance.accounts.queries import identity, is_claimed
 from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
 from appliance.backups.nightly import copy_tonight, nightly_copies
+from appliance.backups.trial import TRIAL_FACTOR
 from appliance.backups.turns import drilled_this_week
 from appliance.database.compact import compact
 from appliance.database.integrity import foreign_key_check, quick_check
@@ -36,7 +37,6 @@ KEPT_R4_MS: Final = 0  # ephemeral: a session that is over is over
 STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
-TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 
 
 async def prune_logs(box: Box) -> str:

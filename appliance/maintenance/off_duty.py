@@ -1,17 +1,18 @@
-"""The night of a box that does not run: what `darasa-backup.timer` and the weekly check ask for.
+"""The night's copy of a box that does not run: what `darasa-backup.timer` asks for.
 
-They survive the box and know nothing of lessons; so they leave a box that runs in peace, which
-does the same when no class is at work.
+The timer survives the box and knows nothing of lessons; so it leaves a box that runs in peace,
+which makes the copy itself when no class is at work.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
-from appliance.backups.nightly import NIGHTLY, ROOM_FACTOR, copy_tonight, nightly_copies
+from appliance.backups.nightly import NIGHTLY, ROOM_FACTOR, copy_tonight
 from appliance.clock import BOARD, Clock
 from appliance.errors import StorageFull
-from appliance.maintenance.checking import check_newest
-from appliance.maintenance.stops import Mark, read_mark, running_box
-from appliance.room import CardOf, card_of
+from appliance.maintenance.stops import Mark, read_mark
+from appliance.room import Card, card_of
 from appliance.settings import Settings
 
 HOUR_MS: Final = 3_600_000
@@ -20,7 +21,11 @@ TRUSTED_MS: Final = 7 * 24 * HOUR_MS  # a box that runs waits four days for a br
 
 
 def copy_off_duty(
-    settings: Settings, *, now_ms: int, wall_ms: Clock = BOARD.wall_ms, card: CardOf = card_of
+    settings: Settings,
+    *,
+    now_ms: int,
+    wall_ms: Clock = BOARD.wall_ms,
+    card: Callable[[Path], Card] = card_of,
 ) -> str:
     """Make tonight's copy if nobody else does; say what was done, or why nothing.
 
@@ -33,14 +38,6 @@ def copy_off_duty(
     _require_room(settings, card)
     done = copy_tonight(settings, now_ms=now_ms)
     return f"{done.name}, {done.size_bytes} bytes, verified; {done.forgotten} old ones removed"
-
-
-def check_off_duty(settings: Settings) -> str:
-    """Read every page and every index of the newest copy. Raises DamageFound."""
-    if running_box(settings.running) is not None:
-        return "nothing to do: the box runs, and checks its copies when no class is at work"
-    copies = nightly_copies(settings.backups)
-    return check_newest(copies) if copies else "nothing to do: there is no copy yet"
 
 
 def _why_not(settings: Settings, mark: Mark | None, age_ms: int | None) -> str | None:
@@ -68,7 +65,7 @@ def _age_ms(settings: Settings, now_ms: int) -> int | None:
     return age_ms if made_ns and age_ms >= 0 else None
 
 
-def _require_room(settings: Settings, card: CardOf) -> None:
+def _require_room(settings: Settings, card: Callable[[Path], Card]) -> None:
     free = card(settings.data_dir).free_bytes
     needed = int(settings.database.stat().st_size * ROOM_FACTOR)
     if free < needed:

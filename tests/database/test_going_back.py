@@ -250,7 +250,7 @@ def test_a_damaged_newer_file_is_put_together_with_what_only_the_newer_one_knows
 def test_a_box_that_went_back_stands_on_sound_ground_after_a_power_cut(newer):
     settings = Settings(data_dir=newer.parent)
     settings.keys.mkdir()
-    settings.unclean.write_bytes(b"running\n")
+    settings.running.write_bytes(b"running\n")
     newer.with_name("school.db-wal").touch()
     assert find_footing(settings, now_ms=NOW_MS).state == "sound"
 

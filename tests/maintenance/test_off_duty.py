@@ -8,8 +8,7 @@ from appliance.__main__ import run
 from appliance.backups.nightly import KEPT, copy_tonight, forget_old_copies, nightly_copies
 from appliance.database.faults import BackupFailed
 from appliance.errors import StorageFull
-from appliance.maintenance.checking import DamageFound
-from appliance.maintenance.off_duty import check_off_duty, copy_off_duty
+from appliance.maintenance.off_duty import copy_off_duty
 from appliance.maintenance.stops import note_lessons, note_start
 from appliance.repair import find_footing
 from appliance.restore import restore_school
@@ -136,20 +135,6 @@ def test_damaged_copies_are_forgotten_first(tmp_path):
     assert forget_old_copies(tmp_path) == 10 - KEPT
     assert min(path.name for path in tmp_path.glob("nightly-*")) == "nightly-20261113.db"
     assert (tmp_path / "before-0002-1.db").exists()
-
-
-def test_the_weekly_check_reads_the_newest_copy_where_no_box_runs(settings):
-    assert check_off_duty(settings) == "nothing to do: there is no copy yet"
-    copy_of(settings, NOW_MS)
-    assert "ok in" in check_off_duty(settings)
-    (copy,) = nightly_copies(settings.backups)
-    content = bytearray(copy.read_bytes())
-    content[8 * 4_096 : 12 * 4_096] = b"\xa5" * (4 * 4_096)
-    copy.write_bytes(content)
-    with pytest.raises(DamageFound, match=r"nightly-20251124\.db"):
-        check_off_duty(settings)
-    note_start(settings.running, port=None)
-    assert "nothing to do: the box runs" in check_off_duty(settings)
 
 
 @pytest.mark.parametrize("words", [["nightly-copy"], ["check", "--copy"]])
