@@ -112,7 +112,7 @@ def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
     log, mark = log_of(settings.database), read_mark(settings.running)
     # Whoever closes the file leaves its log there. Asked before anybody makes an empty one.
-    is_lost = not log.exists() and mark is not None and not mark.trouble
+    is_lost = mark is not None and not log.exists()
     end = read_wal(log)
     is_lost = is_lost or end.is_damaged
     problems = _problems(settings.database, mark, is_thorough=is_lost)

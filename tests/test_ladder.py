@@ -8,7 +8,6 @@ from random import Random
 
 import pytest
 
-from appliance.__main__ import run
 from appliance.backups.journal import repairs
 from appliance.backups.making import back_up_away
 from appliance.backups.words import backup_lines
@@ -77,25 +76,6 @@ def test_a_clean_stop_takes_the_mark_away_and_any_other_leaves_it(settings):
     with noting_the_stop(settings.running):
         pass
     assert not settings.running.exists()
-
-
-def test_a_box_that_dies_before_its_first_write_has_lost_no_log(settings):
-    log = settings.database.with_name("school.db-wal")
-    log.unlink()  # as a clean stop leaves it
-    with pytest.raises(KeyboardInterrupt), noting_the_stop(settings):
-        raise KeyboardInterrupt
-    found = footing(settings)
-    assert (found.state, found.words) == ("sound", [])
-    log.unlink()
-    assert "may be missing" in " ".join(footing(settings).words)
-
-
-def test_the_migration_of_a_start_after_a_power_cut_makes_no_lost_log(settings, monkeypatch):
-    """It closes the file and takes the log away before the box looks for it."""
-    monkeypatch.setenv("DARASA_DATA_DIR", str(settings.data_dir))
-    assert run(["migrate"]) == 0
-    found = footing(settings)
-    assert (found.state, found.words) == ("sound", [])
 
 
 def test_a_damaged_page_is_salvaged_and_the_old_file_is_kept(settings):
@@ -192,14 +172,13 @@ def test_damage_beside_a_log_that_ends_too_early_is_said_to_have_cost_more(setti
 
 
 def test_a_start_that_was_refused_is_no_lost_log(settings):
-    settings.database.with_name("school.db-wal").unlink()  # closed as it should be
     with pytest.raises(FileNotFoundError), noting_the_stop(settings.running):
         (settings.data_dir / "nothing").unlink()
     assert footing(settings).words == []
 
 
 def test_a_log_lost_after_a_start_that_was_refused_is_said(settings):
-    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings.running):
         (settings.data_dir / "nothing").unlink()
     settings.database.with_name("school.db-wal").unlink()
     assert "may be missing" in footing(settings).words[0]

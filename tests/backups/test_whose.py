@@ -76,16 +76,9 @@ def test_the_console_says_it_in_a_sentence(settings, plain, monkeypatch, capsys)
     assert "it is the backup of Shule ya Mfano" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("is_sealed", [False, True])
-def test_a_backup_of_a_release_to_come_is_refused(make, settings, plain, stick, is_sealed):
-    if is_sealed:
-        change(settings.database, "PRAGMA user_version = 99")
-        backup = stick / "darasa-backup" / make().file
-        change(settings.database, f"PRAGMA user_version = {KNOWN}")
-    else:
-        change(plain, "PRAGMA user_version = 99")
-        backup = plain
-    assert refused(settings, backup).type is BackupUnusable
+def test_a_backup_of_a_release_to_come_is_refused(settings, plain):
+    change(plain, "PRAGMA user_version = 99")
+    assert refused(settings, plain).type is BackupUnusable
 
 
 def test_the_ladder_passes_a_copy_of_a_release_to_come_over(settings, plain):
