@@ -90,7 +90,9 @@ def _whose(backup: Path) -> tuple[UUID | None, str]:
     """The school of a plain copy. Raises BackupUnusable."""
     with reading(backup) as db:
         me, known = identity(db), school(db)
-    return me.school_id if me else None, known.name if known else "a box that was no school yet"
+    if me is None:
+        return None, "a box that was no school yet"
+    return me.school_id, known.name if known else "another school"
 
 
 def _refuse_other_school(settings: Settings, school_id: UUID | None, name: str) -> None:

@@ -180,27 +180,32 @@ async def starts_when_full(
     """Kill and start it full but for the reserve, full to the last block, and with room again."""
     starts, wrong = [], []
     for case, serves in (("reserve", True), ("last block", False), ("room", True)):
-        place.give_room()
-        if case == "reserve":
-            take_reserve(place.settings)
-        if case != "room":
-            place.fill(0)
+        place.box.kill()
+        hang_up([room])
+        prepare(place, case)
         starts.append(await started(place, room))
         for learner in room.learners[:3]:
-            took = await hand_in(
-                learner, room, phones, uuid7(system_clock()), learner.some_words(12)
-            )
-            if took != serves:
-                wrong.append(f"{case}: a text was {'taken' if took else 'refused'}")
-        if (starts[-1] != "reading") != serves:
+            text = learner.some_words(12)
+            if serves != await hand_in(learner, room, phones, uuid7(system_clock()), text):
+                wrong.append(f"{case}: a text was {'refused' if serves else 'taken'}")
+        if serves != (starts[-1] != "reading"):
             wrong.append(f"{case}: it says {starts[-1]}")
     return starts, wrong
 
 
+def prepare(place: Place, case: str) -> None:
+    """While nobody runs: the reserve is kept or used up, and a film fills the rest."""
+    place.give_room()
+    if case == "reserve":
+        take_reserve(place.settings)
+    if case == "last block":
+        place.settings.reserve.unlink(missing_ok=True)
+    if case != "room":
+        place.fill(0)
+
+
 async def started(place: Place, room: Classroom) -> str:
-    """Kill it, start it, and return what /health says."""
-    place.box.kill()
-    hang_up([room])
+    """Start it, and return what /health says."""
     place.box.start()
     await until_healthy(place.box, room.school.port)
     said: str = (await room.learners[0].phone.get("/health", dict))["status"]
