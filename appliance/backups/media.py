@@ -115,10 +115,15 @@ def find(settings: Settings, school_id: UUID, mounts: Path = MOUNTS) -> Medium:
 def read_mark(root: Path) -> Mark | None:
     """The mark of a stick; None when it has none that can be read."""
     try:
-        with (root / FOLDER / MARK).open("rb") as file:
+        with open(root / FOLDER / MARK, "rb", opener=_never_waiting) as file:
             return msgspec.json.decode(file.read(MARK_BYTES_MAX), type=Mark)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def _never_waiting(path: str, flags: int) -> int:
+    """Open a stranger's file: for a named pipe one would wait for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def is_same_card(medium: Medium, settings: Settings) -> bool:
@@ -152,11 +157,14 @@ def places(settings: Settings, mounts: Path = MOUNTS) -> list[Path]:
 
 
 def mounted(table: str) -> list[str]:
-    """Where block devices are mounted (proc_pid_mountinfo(5)); spaces are written in octal."""
+    """Where block devices are mounted (proc_pid_mountinfo(5)); spaces are written in octal.
+
+    Once each: behind the unit's limits a stick that came while the box ran stands there twice.
+    """
     found = []
     for line in table.splitlines():
         before, _, after = line.partition(" - ")
         fields, source = before.split(), after.split()
         if len(fields) > 4 and len(source) > 1 and source[1].startswith("/dev/"):
             found.append(os.fsencode(fields[4]).decode("unicode_escape"))
-    return found
+    return list(dict.fromkeys(found))

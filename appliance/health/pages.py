@@ -107,8 +107,10 @@ def poster_page(
     """Print the ways into the box for the wall."""
     port: int = state.port or HTTP_PORT
     name = telemetry.host_name() or settings.host_name
+    numbers = lasting(lan_addresses())
     context = {
-        "ways": ways_in(name, lasting(lan_addresses()), port),
+        "ways": ways_in(name, numbers, port),
+        "has_number": bool(numbers),
         "networks": [each.network for each in read_network().radios if each.network],
         "is_announced": telemetry.host_name(),
     }

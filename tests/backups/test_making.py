@@ -20,7 +20,7 @@ from appliance.backups.faults import (
     WrongPassphrase,
 )
 from appliance.backups.journal import runs
-from appliance.backups.media import find, mounted, prepare
+from appliance.backups.media import find, mounted, prepare, read_mark
 from appliance.backups.trial import workroom
 from appliance.backups.words import backup_lines
 from appliance.database.faults import BackupUnusable
@@ -253,6 +253,14 @@ def test_sticks_are_found_where_they_are_mounted():
         "41 22 0:30 / /run rw - tmpfs tmpfs rw\n"
     )
     assert mounted(table) == ["/", "/media/My stick"]
+    assert mounted(table * 2) == ["/", "/media/My stick"]  # as a unit that was there first sees it
+
+
+@pytest.mark.timeout(10)
+def test_a_stick_whose_mark_is_a_pipe_keeps_nobody_waiting(tmp_path):
+    (tmp_path / "darasa-backup").mkdir()
+    os.mkfifo(tmp_path / "darasa-backup/medium.json")
+    assert read_mark(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", json.dumps({"school_id": 5}).encode()])

@@ -40,6 +40,7 @@ from bundle import throwaway_signer
 from card import search_path
 from msgspec import Struct, field
 
+from appliance.database.faults import MigrationFailed, NoRoomToMigrate, SchemaTooNew
 from appliance.database.integrity import full_check
 from appliance.repair import LOST_LOG
 from demo.day import fill_classroom, hang_up
@@ -59,6 +60,7 @@ IN_OWN_NAMESPACE = "DARASA_DRILL_NAMESPACE"
 FAULTS = ("deaf", "refusing", "failing", "full")
 FAULTY = 0.22
 ROOM_LEFT = 14 << 20
+REFUSALS = (NoRoomToMigrate.title, MigrationFailed.title, SchemaTooNew.title)
 # Where the power fails, and how long after that place has been reached at most.
 PLACES = {
     "writing": 0.5, "switched": 0.2, "loader": 3.0, "migrating": 1.6, "serving": 3.0, "good": 0.5,
@@ -101,6 +103,7 @@ class UpdateDrill:
         self.machine = SmallMachine(folder / "machine", self.shop.slot(first), signer.certificate)
         self.running, self.history, self.room = first, [], None
         self.releases, self.tried = {"first": first}, set()
+        self.console, self.read_to = folder / "machine/console", 0
 
     def play(self, cuts):
         """One update after another until the plug was pulled so often."""
@@ -114,7 +117,7 @@ class UpdateDrill:
             return
         self.result.damage += full_check(self.room.school.database).problems
         # Every cut keeps what was flushed: nobody may be told that something is missing.
-        alarms = (self.machine.work / "console").read_text(errors="replace").count(LOST_LOG)
+        alarms = self.console.read_text(errors="replace").count(LOST_LOG)
         self.result.damage += ["a log is called lost that was not"] * alarms
 
     def round(self, number):
@@ -125,18 +128,24 @@ class UpdateDrill:
         bundle = self.shop.bundle(release)
         stick = self.machine.work / "stick" / bundle.name
         shutil.move(bundle, stick)
-        filler = self.machine.room_left(ROOM_LEFT) if release.fault == "full" else None
         self.write(stick.name, place, moment)
+        if release.fault == "full":
+            self.machine.fill(ROOM_LEFT)
         self.bring_up(place, moment)
+        self.machine.make_room()
         stick.unlink()
-        if filler:
-            filler.unlink()
         self.judge(release)
         say(
             f"  {number:3} {release.fault or 'good':8} {place:9} +{moment:.2f} s:"
             f" {before} -> {self.running.build} in {time.monotonic() - began:.0f} s,"
-            f" cuts {self.result.cuts}"
+            f" cuts {self.result.cuts}{self.why()}"
         )
+        self.read_to = self.console.stat().st_size
+
+    def why(self):
+        """What the programs of this round have said of an update that they refused."""
+        text = self.console.read_bytes()[self.read_to :].decode(errors="replace")
+        return "".join(f"; {title}" for title in REFUSALS if title in text)
 
     def write(self, name, place, moment):
         """Install it, and switch off: in order, or by the plug."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.plug_lab import SYSTEMD, UNSHARE, played
 from tests.image.stick_lab import OVERLAY, RULE, in_mounted, mounts, options, plugged_in, told_udev
 from tests.systemd.units import UNITS, values
 
@@ -138,3 +139,22 @@ def test_the_number_in_the_rule_is_the_boxs_user_and_the_place_is_one_it_may_wri
     assert "-/run/media" in writable.split()
     folders = (OVERLAY / "usr/lib/tmpfiles.d/darasa-image.conf").read_text()
     assert re.search(r"^d /run/media ", folders, re.MULTILINE)
+
+
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_a_stick_reaches_the_box_that_runs_and_leaves_it_when_pulled_out(stick, tmp_path):
+    if not Path(SYSTEMD).exists() or subprocess.run((*UNSHARE, "true"), check=False).returncode:
+        pytest.skip("needs root's namespaces, and systemd: apt-get install systemd")
+    seen = played(tmp_path)
+    both = seen["sticks"]
+    first, second = both.split()
+    assert seen["done"] == "yes", seen
+    assert seen["machine"] == seen["box"] == both
+    assert seen["kept"] == "kept"
+    assert "Read-only file system" in seen["usr"]
+    assert seen["pulled_machine"] == seen["pulled_box"] == second  # though a file was open on it
+    assert seen["failed"] == ""
+    assert seen["again"] == both
+    assert seen["after"] == "kept written"  # a box that starts while they are plugged in
+    assert first != second

@@ -21,7 +21,6 @@ from pathlib import Path
 from card import assemble, boot_script, boot_state, file_system
 from layout import MIB, parts
 
-from appliance.durable import sync_path
 from tests.image.uboot import lines_of, power_on
 from tests.sources import ROOT
 
@@ -174,8 +173,9 @@ class SmallMachine:
         subprocess.run(words, check=True)
 
     def _detach(self):
-        self._process.stdin.close()
-        self._process = None
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process = None
         subprocess.run(["umount", self.work / "data"], check=True)
         for device in self._loops.values():  # one whose last user has just gone is free already
             subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
@@ -189,12 +189,15 @@ class SmallMachine:
             self.event(within_s=GONE_S)
             self._detach()
 
-    def room_left(self, free_bytes):
-        """Fill the data partition but for so much; return the file to take away again."""
+    def fill(self, free_bytes):
+        """Leave only so much room on the data partition, while the machine is off."""
+        self._attach()
         filler = self.work / "data/filler"
-        usage = os.statvfs(self.work / "data")
+        usage = os.statvfs(filler.parent)
         with filler.open("wb") as opened:
             os.posix_fallocate(opened.fileno(), 0, usage.f_bavail * usage.f_frsize - free_bytes)
-            os.fsync(opened.fileno())
-        sync_path(filler.parent)
-        return filler
+        self._detach()
+
+    def make_room(self):
+        """Take away what `fill` has left there."""
+        (self.work / "data/filler").unlink(missing_ok=True)
