@@ -6,10 +6,11 @@ is plugged in has no mark and is left alone; a stick of another school is named 
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -18,14 +19,17 @@ import msgspec
 from msgspec import Struct
 
 from appliance.backups.faults import MediumFailed, MediumFull, MediumMissing, WrongMedium
-from appliance.durable import put_private
+from appliance.durable import put_private, sync_path
 from appliance.errors import StorageFull
 from appliance.settings import Settings
 
 FOLDER: Final = "darasa-backup"
 MARK: Final = "medium.json"
+ENDING: Final = ".backup"
+PARTIAL: Final = ".partial"
 MARK_BYTES_MAX: Final = 4_096
 MOUNTS: Final = Path("/proc/self/mountinfo")
+OCTAL: Final = re.compile(r"\\([0-7]{3})")
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -66,7 +70,7 @@ def prepare(root: Path, school_id: UUID, school_name: str) -> Medium:
 def find(settings: Settings, school_id: UUID, mounts: Path = MOUNTS) -> Medium:
     """The medium of this school that is there now. Raises MediumMissing, WrongMedium."""
     others = []
-    for root in _places(settings, mounts):
+    for root in places(settings, mounts):
         mark = read_mark(root)
         if mark is not None and mark.school_id == school_id:
             return Medium(root, mark)
@@ -121,18 +125,50 @@ def _ours(medium: Medium, school_id: UUID) -> Medium:
     return medium
 
 
-def _places(settings: Settings, mounts: Path) -> list[Path]:
+@contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """What is written here is at `target` when it is whole and on the medium, or nowhere."""
+    for left in target.parent.glob(f"*{PARTIAL}"):
+        left.unlink()  # a stick was pulled out
+    partial = target.with_name(target.name + PARTIAL)
+    try:
+        yield partial
+        sync_path(partial)
+        partial.replace(target)
+        sync_path(target.parent)
+    except OSError:
+        with suppress(OSError):  # the stick may be gone altogether
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def forget_cached(path: Path) -> None:
+    """Let the next reading come from the medium and not from memory."""
+    sync_path(path)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def places(settings: Settings, mounts: Path = MOUNTS) -> list[Path]:
+    """Where a backup may lie: in the folder that is named, else on whatever is mounted."""
     if settings.backup_dir:
         return [Path(settings.backup_dir)]
-    return [Path(each) for each in mounted(mounts.read_text())] if mounts.exists() else []
+    table = os.fsdecode(mounts.read_bytes()) if mounts.exists() else ""
+    return [Path(each) for each in mounted(table)]
 
 
 def mounted(table: str) -> list[str]:
-    """Where block devices are mounted (proc_pid_mountinfo(5)); spaces are written in octal."""
+    """Where block devices are mounted (proc_pid_mountinfo(5)).
+
+    The kernel writes blanks and backslashes in octal, and every other byte of a name as it is.
+    """
     found = []
-    for line in table.splitlines():
+    for line in table.split("\n"):
         before, _, after = line.partition(" - ")
-        fields, source = before.split(), after.split()
+        fields, source = before.split(" "), after.split(" ")
         if len(fields) > 4 and len(source) > 1 and source[1].startswith("/dev/"):
-            found.append(os.fsencode(fields[4]).decode("unicode_escape"))
+            found.append(OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
     return found
