@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from appliance.backups.journal import Repair, note_repair
-from appliance.backups.stock import NIGHTLY, Copy, copies, newest_first
+from appliance.backups.nightly import NIGHTLY, Copy, newest_first, put_in_place
+from appliance.backups.stock import copies
 from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import exclusive_lock, patient_lock
@@ -200,6 +201,7 @@ def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int
         except (BackupUnusable, OSError) as error:
             logger.error("backup unusable file=%s cause=%s", copy.name, error)  # noqa: TRY400
             continue
+        put_in_place(settings, copy.turn)
         words = [
             f"The database could not be read any more. The backup {copy.name} is in its place.",
             "What was written after it comes back from the district as far as it arrived.",

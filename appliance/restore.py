@@ -22,6 +22,8 @@ from appliance.accounts.keys import (
 from appliance.backups.envelope import is_sealed, read_label, unseal
 from appliance.backups.faults import BackupNotOurs
 from appliance.backups.label import Label
+from appliance.backups.making import turns_in
+from appliance.backups.nightly import put_in_place, turn_of
 from appliance.backups.opening import bring_files, open_label
 from appliance.backups.trial import workroom
 from appliance.backups.whose import joined_district, newer_words, school_here
@@ -59,6 +61,7 @@ def restore_school(
             raise BackupUnusable(f"{backup} is not there")
         if not is_sealed(backup):
             restore_backup(backup, settings.database, aside)
+            put_in_place(settings, turn_of(backup))
             return _what_returns(settings, backup.name, aside)
         return _restore_sealed(settings, backup, work, aside, code)
 
@@ -72,6 +75,7 @@ def _restore_sealed(
     plain = work / "unsealed.db"
     keys = unseal(backup, opened.secret, plain)
     restore_backup(plain, settings.database, aside)
+    put_in_place(settings, label.turn, turns_in(backup.parent, label.school_id))
     words = [f"{label.school_name}, as of {moment(label.made_at_ms)}."]
     words += _what_returns(settings, backup.name, aside)
     words += bring_files(settings, backup.parent, label, keys)

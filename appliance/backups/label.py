@@ -32,7 +32,11 @@ CODE_GROUP: Final = 4
 
 
 class Label(Struct, frozen=True, kw_only=True):
-    """The clear part. `files`: SHA-256 of every hand-in's file it names, one after the other."""
+    """The clear part. `files`: SHA-256 of every hand-in's file it names, one after the other.
+
+    `turn`: its place among the school's backups (`appliance.backups.order`); a restore takes
+    `seq` back, and this never.
+    """
 
     school_id: UUID
     school_name: str
@@ -46,6 +50,7 @@ class Label(Struct, frozen=True, kw_only=True):
     sealed_keys: bytes
     for_box: bytes
     for_district: bytes | None = None
+    turn: int = 0
 
 
 ENCODER: Final = msgspec.json.Encoder()

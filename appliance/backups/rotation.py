@@ -14,18 +14,21 @@ MONTHS: Final = 6
 class Aged(Struct, frozen=True):
     """A backup's file name, what its label says of the time, and its place in the order.
 
-    A board without a clock battery may make one in 1970, so the order is the box's own count
-    of changes (`seq`), and only then the time.
+    A board without a clock battery may make one in 1970, and a restore takes the box's count of
+    changes (`seq`) back: so the order is that of making (`turn`), where the label knows it.
     """
 
     name: str
     made_at_ms: int
     seq: int
+    turn: int = 0
 
 
 def kept(backups: Iterable[Aged]) -> set[str]:
     """The names that stay."""
-    newest_first = sorted(backups, key=lambda each: (each.seq, each.made_at_ms), reverse=True)
+    newest_first = sorted(
+        backups, key=lambda each: (each.turn, each.seq, each.made_at_ms), reverse=True
+    )
     return (
         _latest_of_each(newest_first, DAYS, lambda day: (day.year, day.month, day.day))
         | _latest_of_each(newest_first, WEEKS, lambda day: tuple(day.isocalendar()[:2]))

@@ -1,12 +1,11 @@
 """Lessons, read from whichever file still has them."""
 
-from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
 
-from appliance.backups.stock import NIGHTLY
+from appliance.backups.nightly import nightly_copies
 from appliance.database.damaged import DamagedFile
 from appliance.settings import Settings
 
@@ -52,8 +51,8 @@ class Shelf:
     """Asks the damaged file first, then the copies on the card, the newest first."""
 
     def __init__(self, settings: Settings) -> None:
-        nightly = sorted(settings.backups.glob(NIGHTLY), reverse=True)
-        self._files: Final = [DamagedFile(path) for path in _there([settings.database, *nightly])]
+        files = [settings.database, *nightly_copies(settings.backups)]
+        self._files: Final = [DamagedFile(path) for path in files if path.exists()]
 
     def lessons(self) -> list[LessonLine]:
         """Every published lesson of the first file that can say."""
@@ -63,7 +62,3 @@ class Shelf:
         """The text of a lesson."""
         found = (file.rows(SectionText, SECTIONS, (lesson_id.bytes,)) for file in self._files)
         return next(filter(None, found), [])
-
-
-def _there(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if path.exists()]

@@ -4,17 +4,14 @@ Every job returns one sentence about its effect; the runner writes it down.
 """
 
 import asyncio
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from appliance.access.commands import prune_sessions
 from appliance.accounts.queries import identity, is_claimed
 from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
-from appliance.backups.stock import NIGHTLY
+from appliance.backups.nightly import copy_tonight, nightly_copies
 from appliance.backups.turns import drilled_this_week
-from appliance.database.backup import back_up
 from appliance.database.compact import compact
 from appliance.database.copies import check_copy
 from appliance.database.integrity import foreign_key_check, quick_check
@@ -40,7 +37,6 @@ KEPT_R4_MS: Final = 0  # ephemeral: a session that is over is over
 STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
-BACKUPS_KEPT: Final = 7
 TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 
 
@@ -115,8 +111,7 @@ async def check_keys(box: Box) -> str:
 
 async def check_backup(box: Box) -> str:
     """Read every page and every index of the newest backup; the live file is left in peace."""
-    newest = newest_backup(box.settings.backups)
-    assert newest is not None, "the schedule asks lacks_backup first"
+    newest = nightly_copies(box.settings.backups)[0]  # the schedule asks lacks_backup first
     report = await asyncio.to_thread(check_copy, newest)
     if report.problems:
         raise DamageFound(f"{newest.name}: {'; '.join(report.problems)}")
@@ -125,11 +120,8 @@ async def check_backup(box: Box) -> str:
 
 async def back_up_nightly(box: Box) -> str:
     """Copy the live database, verify the copy, keep the last seven."""
-    day = datetime.fromtimestamp(box.clock() / 1_000, UTC).strftime("%Y%m%d")
-    target = box.settings.backups / f"nightly-{day}.db"
-    result = await asyncio.to_thread(back_up, box.settings.database, target)
-    forgotten = forget_old_backups(box.settings.backups)
-    return f"{target.name}, {result.size_bytes} bytes, verified; {forgotten} old ones removed"
+    done = await asyncio.to_thread(copy_tonight, box.settings, now_ms=box.clock())
+    return f"{done.name}, {done.size_bytes} bytes, verified; {done.forgotten} old ones removed"
 
 
 async def back_up_to_stick(box: Box) -> str:
@@ -172,18 +164,5 @@ async def take_sample(box: Box) -> str:
 
 def lacks_backup(box: Box) -> str | None:
     """There is no backup yet."""
-    newest = newest_backup(box.settings.backups)
-    return "there is no backup to check yet" if newest is None else None
-
-
-def forget_old_backups(folder: Path, kept: int = BACKUPS_KEPT) -> int:
-    """Keep the newest nightly copies by name; return how many were removed."""
-    old = sorted(folder.glob(NIGHTLY))[:-kept]
-    for path in old:
-        path.unlink()
-    return len(old)
-
-
-def newest_backup(folder: Path) -> Path | None:
-    """The newest nightly copy, by name."""
-    return max(folder.glob(NIGHTLY), default=None)
+    is_there = bool(nightly_copies(box.settings.backups))
+    return None if is_there else "there is no backup to check yet"

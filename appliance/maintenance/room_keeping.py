@@ -3,14 +3,14 @@
 import asyncio
 from typing import Final
 
+from appliance.backups.aside import shed_aside
+from appliance.backups.nightly import KEPT_IN_NEED, forget_old_copies
 from appliance.errors import StorageFull
 from appliance.maintenance.box import Box
 from appliance.maintenance.commands import prune_oldest_runs
-from appliance.maintenance.jobs import forget_old_backups
 from appliance.room import card_of, keep_reserve
 
 RUNS_KEPT_IN_NEED: Final = 200  # the last ten days, and with them the last of every job
-COPIES_KEPT_IN_NEED: Final = 2
 
 
 async def make_room(box: Box) -> str | None:
@@ -24,7 +24,8 @@ async def make_room(box: Box) -> str | None:
     if "logs" in card.sheds:
         done.append(await _shorten_journal(box))
     if "copies" in card.sheds:
-        gone = await asyncio.to_thread(forget_old_backups, settings.backups, COPIES_KEPT_IN_NEED)
+        gone = await asyncio.to_thread(forget_old_copies, settings.backups, KEPT_IN_NEED)
+        gone += await asyncio.to_thread(shed_aside, settings)
         done.append(f"{gone} older copies on this card are gone" if gone else None)
     words = [each for each in done if each]
     return "; ".join(words) or None
