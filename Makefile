@@ -91,6 +91,9 @@ drill-restore: setup  ## lose a board, restore its sealed backup on another, N=1
 drill-migrate-kill: setup  ## kill the box at every N=1st statement of every migration
 	$(BIN)/python -m tests.drills.migrate_kill $(or $(N),1)
 
+drill-update-kill: setup  ## pull the plug N=50 times while updates are written, tried and judged
+	PYTHONPATH=image-build $(BIN)/python -m tests.drills.update_kill $(or $(N),50) $(or $(SEED),1)
+
 drill-disk-full: setup  ## fill the card N=20 times under a class that hands in
 	$(BIN)/python -m tests.drills.disk_full $(or $(N),20)
 
@@ -166,5 +169,5 @@ clean:  ## remove what was built; `make setup` brings it back
 .PHONY: help setup run run-hub demo demo-check test check lint types imports docs fix \
   drill-powercut drill-kill9 drill-hub-rollback drill-failover drill-clone drill-box-replace \
   drill-skew drill-link drill-sneakernet drill-clock drill-corrupt drill-restore drill-migrate-kill \
-  drill-disk-full soak simulate simulate-mutants model coverage bench bench-sync \
+  drill-update-kill drill-disk-full soak simulate simulate-mutants model coverage bench bench-sync \
   image image-check image-test migration golden lock clean

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,15 +17,16 @@ from appliance.app import APP_VERSION
 from appliance.attachments.keeping import clear_incoming
 from appliance.backups.drill import restore_drill
 from appliance.backups.making import back_up_away
-from appliance.backups.media import prepare
+from appliance.backups.sticks import prepare_alone
 from appliance.backups.words import plain_backup_lines
 from appliance.clock import listen, system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
 from appliance.database.integrity import full_check, quick_check
-from appliance.database.lock import shared_lock
+from appliance.database.lock import only_box, shared_lock
 from appliance.database.migrate import (
     EDGE_MIGRATIONS,
+    file_version,
     migrate,
     require_schema,
     schema_version,
@@ -38,9 +39,12 @@ from appliance.errors import DarasaError, NotFound
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
-from appliance.repair import find_footing, noting_the_stop
+from appliance.maintenance.off_duty import copy_off_duty
+from appliance.maintenance.stops import note_lessons, noting_the_stop
+from appliance.maintenance.weekly import check_if_overdue
+from appliance.repair import Footing, find_footing
 from appliance.restore import back_up_plainly, open_keys, restore_school
-from appliance.server import serve, serve_lessons
+from appliance.server import listening_socket, port_of, serve, serve_lessons
 from appliance.settings import Settings, load_settings
 
 FAILED: Final = 1
@@ -74,19 +78,33 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
 
     After an unclean stop the database is looked at first, and repaired or replaced by a backup.
     """
+    with only_box(settings.data_dir):
+        footing = _footing(settings)
+        if footing.state != "reading":
+            _serve_school(settings, footing)
+            return 0
+    listener = listening_socket(settings)
+    with suppress(OSError):  # a card that can only be read takes no mark
+        note_lessons(settings.running, port=port_of(listener))
+    serve_lessons(settings, listener, footing.words)
+    return 0
+
+
+def _footing(settings: Settings) -> Footing:
     footing = find_footing(settings, now_ms=system_clock())
     print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
-    if footing.state == "reading":
-        serve_lessons(settings, footing.words)
-        return 0
+    return footing
+
+
+def _serve_school(settings: Settings, footing: Footing) -> None:
     if footing.state == "new" and schema_version(settings.database) == 0:
         _apply_migrations(settings)
     if footing.state == "restored":  # the backup may be of an earlier release
         _apply_migrations(settings)
-    _tidy_up(settings)
-    with noting_the_stop(settings):
-        serve(settings)
-    return 0
+    listener = listening_socket(settings)  # a taken port is told before anything is touched
+    with noting_the_stop(settings.running, port=port_of(listener)):
+        _tidy_up(settings)
+        serve(settings, listener)
 
 
 def _tidy_up(settings: Settings) -> None:
@@ -104,12 +122,11 @@ def _tidy_up(settings: Settings) -> None:
 
 def _migrate(settings: Settings, _told: argparse.Namespace) -> int:
     """A database that is damaged is no database to migrate: it is repaired first."""
-    footing = find_footing(settings, now_ms=system_clock())
-    print("\n".join(footing.words), file=sys.stderr, end="\n" if footing.words else "")
-    if footing.state == "reading":
-        return FAILED
-    for name in _apply_migrations(settings) or ["nothing to do"]:
-        print(name)
+    with only_box(settings.data_dir):
+        if _footing(settings).state == "reading":
+            return FAILED
+        for name in _apply_migrations(settings) or ["nothing to do"]:
+            print(name)
     return 0
 
 
@@ -123,6 +140,10 @@ def _apply_migrations(settings: Settings) -> list[str]:
 
 def _check(settings: Settings, told: argparse.Namespace) -> int:
     _require_database(settings)
+    if told.copy:
+        state, words = check_if_overdue(settings, now_ms=system_clock())
+        print(words)
+        return FAILED if state == "failed" else 0
     report = (full_check if told.full else quick_check)(settings.database)
     for problem in [*report.problems, *map(str, report.dangling)]:
         print(problem)
@@ -147,6 +168,14 @@ def _backup(settings: Settings, told: argparse.Namespace) -> int:
     return 0
 
 
+def _nightly_copy(settings: Settings, _told: argparse.Namespace) -> int:
+    """For the timer: it must survive a box that does not run, and leave one that does in peace."""
+    _require_database(settings)
+    with shared_lock(settings.data_dir):  # not while it is migrated, repaired or restored
+        print(copy_off_duty(settings, now_ms=system_clock()))
+    return 0
+
+
 def _backup_medium(settings: Settings, told: argparse.Namespace) -> int:
     _require_database(settings)
     require_schema(settings.database)
@@ -154,7 +183,7 @@ def _backup_medium(settings: Settings, told: argparse.Namespace) -> int:
         known = school(readers.here)
     if known is None:
         raise NotFound("this box is not a school yet; claim it first")
-    medium = prepare(told.folder, known.id, known.name)
+    medium = prepare_alone(settings, told.folder, known.id, known.name)
     print(f"{medium.root} takes the backups of {known.name}, every night that it is plugged in.")
     return 0
 
@@ -227,8 +256,10 @@ def _status(settings: Settings, _told: argparse.Namespace) -> int:
 
 def _doctor(settings: Settings, told: argparse.Namespace) -> int:
     """Exit status 1 only where somebody must act now: a watchdog script may rely on it."""
-    _require_database(settings)
-    require_schema(settings.database)
+    if not settings.keys.exists():  # with keys it is a school's box, whatever became of its file
+        _require_database(settings)
+    if file_version(settings.database):
+        require_schema(settings.database)
     diagnosis = diagnose(settings)
     if told.json:
         shown = {key: getattr(diagnosis, key) for key in ("status", "findings", "figures")}
@@ -260,6 +291,8 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database to this release; a backup is made first")
     check = command("check", _check, "look for damage; repairs nothing")
     check.add_argument("--full", action="store_true", help="read every page and every index")
+    words = "the newest copy, where no box has done it in nine days; for the timer"
+    check.add_argument("--copy", action="store_true", help=words)
     _add_backup_commands(command)
     export = command("export", _export, "write the school as plain SQLite and CSV")
     export.add_argument("folder", type=Path, help="an empty or new folder")
@@ -278,6 +311,8 @@ def _add_backup_commands(command: Callable[[str, object, str], argparse.Argument
     backup = command("backup", _backup, "make a sealed backup and restore it to test it")
     backup.add_argument("folder", nargs="?", type=Path, help="default: the stick plugged in")
     backup.add_argument("--plain", type=Path, metavar="FILE", help="an unsealed copy instead")
+    words = "copy the database on this card, unless the running box does"
+    command("nightly-copy", _nightly_copy, words)
     words = "mark a stick or a folder for this school's backups"
     medium = command("backup-medium", _backup_medium, words)
     medium.add_argument("folder", type=Path, help="where it is mounted")

@@ -43,6 +43,7 @@ from appliance.database.migrate import require_schema, schema_version
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.dependencies import DEPENDENCIES
+from appliance.discovery import captive
 from appliance.discovery.announcer import Announcer
 from appliance.district import pages as district_pages
 from appliance.district import routes as district_routes
@@ -59,7 +60,6 @@ from appliance.home import pages as home_pages
 from appliance.home import routes as home_routes
 from appliance.maintenance.box import Box
 from appliance.maintenance.runner import maintenance
-from appliance.maintenance.stops import note_start, note_stop
 from appliance.orders import pages as orders_pages
 from appliance.orders import routes as orders_routes
 from appliance.orders.watch import Desk, answering
@@ -112,6 +112,7 @@ ROUTES: Final = (
     *grading_routes.ROUTES,
     *grading_pages.ROUTES,
     *telemetry_routes.ROUTES,
+    *captive.ROUTES,
     *orders_routes.ROUTES,
     *orders_pages.ROUTES,
     *district_routes.ROUTES,
@@ -177,8 +178,6 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         state.writer, state.readers, state.hasher = writer, readers, hasher
         _open_the_door(state)
         await stack.enter_async_context(keeping_time(box_clock(), writer))
-        note_start(settings.running, port=state.port)
-        stack.callback(note_stop, settings.running)
         state.backups = Backups(settings, readers, state.clock, app_version=APP_VERSION)
         box = Box(settings, writer, readers, state.clock, state.backups, state.meter.idle_for_s)
         await stack.enter_async_context(maintenance(box))

@@ -4,6 +4,7 @@ Every step builds a new file, checks it, and gives it the name of the old one; t
 kept. Nothing is ever repaired by deleting, and no box that has keys begins an empty school.
 """
 
+import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -21,11 +22,12 @@ from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import exclusive_lock, patient_lock
 from appliance.database.migrate import EDGE_MIGRATIONS, file_version
-from appliance.database.restoring import remove_database, restore_backup, swap
+from appliance.database.restoring import log_of, remove_database, restore_backup, swap
 from appliance.database.salvage import Salvaged, salvage
 from appliance.database.wal import read_wal
-from appliance.durable import put_private, sync_path
-from appliance.errors import DarasaError
+from appliance.durable import put_private
+from appliance.maintenance.stops import Mark, read_mark
+from appliance.room import card_of, require_room_to_start
 from appliance.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,12 +35,21 @@ logger = logging.getLogger(__name__)
 State = Literal["new", "sound", "salvaged", "restored", "reading"]
 
 LET_GO_S_MAX: Final = 20.0  # the agent looks every second, and ends what it is writing
-RUNNING: Final = b"running\n"
-FAILED: Final = b"failed\n"
 REPORT: Final = "report.json"
 LOST_LOG: Final = (
     "The write-ahead log is damaged or gone: what was written in the last minutes before the"
     " box stopped may be missing. What the district has comes back from there."
+)
+ONLY_LESSONS: Final = (
+    "Lessons can be read. Nothing can be handed in: phones keep what is written on them."
+)
+MAKE_ROOM: Final = (
+    "What is on the card is still there. Put in a larger card, or follow the runbook, section The"
+    " card is almost full, and start the box again."
+)
+NEW_CARD: Final = (
+    "What is on the card is still there. Start the box again; if this stays, put in a new card and"
+    " restore the backup, or call the district."
 )
 CUT_LOG: Final = (
     "The write-ahead log ends too early. After a power cut that is as it should be: nobody was told"
@@ -60,25 +71,20 @@ class Doubt(Struct, frozen=True):
     notes: list[str]
 
 
-@contextmanager
-def noting_the_stop(settings: Settings) -> Iterator[None]:
-    """Leave a mark that a clean stop takes away, unless damage was found meanwhile."""
-    put_private(settings.unclean, RUNNING)
-    try:
-        yield
-    except (DarasaError, OSError):  # it closed its files: worth a look, and no log is missing
-        put_private(settings.unclean, FAILED)
-        raise
-    if settings.unclean.read_bytes() == RUNNING:
-        settings.unclean.unlink()
-        sync_path(settings.data_dir)
-
-
 def find_footing(settings: Settings, *, now_ms: int) -> Footing:
     """Look at the database after a stop and climb down the ladder as far as is needed.
 
     Raises DataDirInUse when something has to be repaired while the agent holds the files.
+    A card that cannot be written, full or read-only, can still be read from.
     """
+    try:
+        require_room_to_start(settings.data_dir, settings.reserve)
+        return _find_footing(settings, now_ms=now_ms)
+    except OSError as error:
+        return _refused(settings, error, now_ms=now_ms)
+
+
+def _find_footing(settings: Settings, *, now_ms: int) -> Footing:
     settings.hands_off.unlink(missing_ok=True)  # of a start that was killed
     if not _had_school(settings):
         return _begin_anew(settings, now_ms=now_ms)
@@ -104,31 +110,28 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
-    log = settings.database.with_name(settings.database.name + "-wal")
-    # Before anybody opens the file and makes an empty one.
-    is_lost = not log.exists() and _was_running(settings)
+    log, mark = log_of(settings.database), read_mark(settings.running)
+    # Whoever closes the file leaves its log there. Asked before anybody makes an empty one.
+    is_lost = not log.exists() and mark is not None and not mark.trouble
     end = read_wal(log)
     is_lost = is_lost or end.is_damaged
-    problems = _problems(settings, is_thorough=is_lost)
+    problems = _problems(settings.database, mark, is_thorough=is_lost)
     # Pages of the file that are ahead of a log prove that the log once went on.
     is_lost = is_lost or (end.is_cut and bool(problems))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
     return Doubt(problems, notes)
 
 
-def _problems(settings: Settings, *, is_thorough: bool) -> list[str]:
-    path = settings.database
+def _problems(path: Path, mark: Mark | None, *, is_thorough: bool) -> list[str]:
     if not path.exists() or not path.stat().st_size:
         return [f"{path.name} is missing or empty"]
     if file_version(path) == 0:
         return [f"{path.name} does not begin like a school's database"]
-    if not settings.unclean.exists():
+    if mark is None:
         return []
+    # What one check has found, a lighter one may overlook.
+    is_thorough = is_thorough or mark.trouble == "damaged"
     return (full_check if is_thorough else quick_check)(path).problems
-
-
-def _was_running(settings: Settings) -> bool:
-    return settings.unclean.exists() and settings.unclean.read_bytes() == RUNNING
 
 
 def first_line(doubt: Doubt) -> str:
@@ -213,11 +216,33 @@ def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int
 
 
 def _reading(settings: Settings, *, now_ms: int) -> Footing:
-    words = [
-        "The school's database is damaged and could not be repaired.",
-        "Lessons can be read. Nothing can be handed in: phones keep what is written on them.",
-        "Put the backup stick in and start the box again, or call the district.",
-    ]
+    words = ["The school's database is damaged and could not be repaired.", ONLY_LESSONS]
+    if _lacks_room_to_repair(settings):
+        words.append("There was too little room on the card for it.")
+    words.append("Put the backup stick in and start the box again, or call the district.")
+    return _noted_reading(settings, words, now_ms=now_ms)
+
+
+def _lacks_room_to_repair(settings: Settings) -> bool:
+    """A repair writes the file anew, and its log beside it."""
+    path = settings.database
+    size_bytes = path.stat().st_size if path.exists() else 0
+    return card_of(settings.data_dir).free_bytes < 2 * size_bytes
+
+
+def _refused(settings: Settings, error: OSError, *, now_ms: int) -> Footing:
+    """The file may be sound; but a box that can write nothing can only show what it has."""
+    logger.error("card refuses to be written cause=%s", error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        words = ["The storage card is full to the last block.", ONLY_LESSONS, MAKE_ROOM]
+    elif error.errno == errno.EROFS:
+        words = ["The storage card can only be read: it wears out.", ONLY_LESSONS, NEW_CARD]
+    else:
+        words = [f"The storage card refuses to be written: {error}.", ONLY_LESSONS, NEW_CARD]
+    return _noted_reading(settings, words, now_ms=now_ms)
+
+
+def _noted_reading(settings: Settings, words: list[str], *, now_ms: int) -> Footing:
     _note(settings, "reading", words, now_ms=now_ms)
     return Footing("reading", words)
 

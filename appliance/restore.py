@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -19,15 +20,15 @@ from appliance.accounts.keys import (
     open_sealed_keys,
     write_keys,
 )
+from appliance.accounts.queries import identity, school
 from appliance.backups.envelope import is_sealed, read_label, unseal
 from appliance.backups.faults import BackupNotOurs
-from appliance.backups.label import Label
 from appliance.backups.making import turns_in
-from appliance.backups.nightly import put_in_place, turn_of
+from appliance.backups.nightly import nightly_copies, put_in_place, turn_of
 from appliance.backups.opening import bring_files, open_label
 from appliance.backups.trial import workroom
 from appliance.backups.whose import joined_district, newer_words, school_here
-from appliance.database.backup import BackupResult, back_up
+from appliance.database.backup import BackupResult, back_up, reading
 from appliance.database.faults import BackupUnusable
 from appliance.database.lock import exclusive_lock
 from appliance.database.restoring import restore_backup
@@ -60,6 +61,7 @@ def restore_school(
         if not backup.is_file():
             raise BackupUnusable(f"{backup} is not there")
         if not is_sealed(backup):
+            _refuse_other_school(settings, *_whose(backup))
             restore_backup(backup, settings.database, aside)
             put_in_place(settings, turn_of(backup))
             return _what_returns(settings, backup.name, aside)
@@ -70,7 +72,7 @@ def _restore_sealed(
     settings: Settings, backup: Path, work: Path, aside: Path, code: Callable[[], str]
 ) -> list[str]:
     label = read_label(backup)
-    _refuse_other_school(settings, label)
+    _refuse_other_school(settings, label.school_id, label.school_name)
     opened = open_label(settings, label, code)
     plain = work / "unsealed.db"
     keys = unseal(backup, opened.secret, plain)
@@ -82,11 +84,24 @@ def _restore_sealed(
     return words + _write_missing_keys(settings, keys, opened.recovery_code)
 
 
-def _refuse_other_school(settings: Settings, label: Label) -> None:
-    """A box without keys is nobody's yet; one whose file is too damaged to ask has its keys."""
-    here = school_here(settings.database)
-    if settings.keys.exists() and here is not None and here != label.school_id:
-        raise BackupNotOurs(f"it is the backup of {label.school_name}")
+def _whose(backup: Path) -> tuple[UUID | None, str]:
+    """The school of a plain copy. Raises BackupUnusable."""
+    with reading(backup) as db:
+        me, known = identity(db), school(db)
+    return me.school_id if me else None, known.name if known else "a box that was no school yet"
+
+
+def _refuse_other_school(settings: Settings, school_id: UUID | None, name: str) -> None:
+    """A box without keys is nobody's yet. Keys stay, and would make another school's PINs void."""
+    here = _school_of_box(settings)
+    if settings.keys.exists() and here is not None and here != school_id:
+        raise BackupNotOurs(f"it is the backup of {name}")
+
+
+def _school_of_box(settings: Settings) -> UUID | None:
+    """As its file says, or where that is too damaged, the copies of its nights."""
+    said = map(school_here, [settings.database, *nightly_copies(settings.backups)])
+    return next((each for each in said if each is not None), None)
 
 
 def _write_missing_keys(settings: Settings, keys: SchoolKeys, code: str | None) -> list[str]:

@@ -11,7 +11,6 @@ The reserve and what files may not use (264 MB) are two days of hand-ins many ti
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,6 +25,7 @@ COPIES_BYTES_MIN: Final = 400 * MIB
 FILES_BYTES_MIN: Final = 200 * MIB  # twenty files of the largest size that is taken
 RESERVE_BYTES_MIN: Final = 32 * MIB  # two WAL files of the size they are kept at
 CARD_PART: Final = 100  # the reserve is at most this part of the card
+START_BYTES: Final = 512 << 10  # SQLite's index of the log takes 32 KiB, marks and commits a page
 
 Shed = Literal["logs", "readings", "copies", "files", "reserve"]
 
@@ -46,6 +46,14 @@ class NoRoomForFiles(StorageFull):
     hint = "Hand in your text: that still works. Tell the person who looks after the school box."
 
 
+class NoRoomForCopies(StorageFull):
+    """A backup is made and tried on the card, and what is left of it is for hand-ins."""
+
+    code = "no-room-for-copies"
+    title = "There is too little room on the card to make and try a backup"
+    hint = "Follow the runbook, section The card is almost full. Earlier backups are still good."
+
+
 class Card(Struct, frozen=True):
     """How much of it there is and how much is free."""
 
@@ -59,9 +67,6 @@ class Card(Struct, frozen=True):
         return [name for name, least in ORDER if self.free_bytes < least * scale]
 
 
-CardOf = Callable[[Path], Card]
-
-
 def card_of(folder: Path) -> Card:
     """Ask the file system; a few microseconds."""
     usage = shutil.disk_usage(folder)
@@ -73,6 +78,34 @@ def require_room_for_files(folder: Path) -> None:
     card = card_of(folder)
     if "files" in card.sheds:
         raise NoRoomForFiles(f"{card.free_bytes} bytes free")
+
+
+def require_room_for_copies(folder: Path, size_bytes: int) -> None:
+    """Raises NoRoomForCopies unless so much may be written and hand-ins keep their room."""
+    card = card_of(folder)
+    if "files" in Card(card.total_bytes, card.free_bytes - size_bytes).sheds:
+        raise NoRoomForCopies(f"{card.free_bytes} bytes free, {size_bytes} needed")
+
+
+def require_room_to_start(folder: Path, reserve: Path) -> None:
+    """Try to write before anything relies on it; without room the reserve is given up first.
+
+    Raises OSError when the card refuses all the same: full to the last block, or read-only.
+    """
+    probe = folder / "probe"
+    try:
+        _try_writing(probe)
+    except OSError:
+        reserve.unlink(missing_ok=True)
+        _try_writing(probe)
+
+
+def _try_writing(probe: Path) -> None:
+    with probe.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, START_BYTES)
+        finally:
+            probe.unlink()
 
 
 def keep_reserve(path: Path, card: Card, wanted_bytes: int) -> str | None:

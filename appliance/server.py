@@ -34,20 +34,25 @@ EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 -- compared with, not bound to
 STARTED_POLL_S: Final = 0.02
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until told to stop. Raises DarasaError when the box must not start."""
-    listener = listening_socket(settings)
     listen(settings.clock_file, settings.clock_floor, waits=True)
-    port: int = listener.getsockname()[1]
+    port = port_of(listener)
     announcer = Announcer(
         host_name=settings.host_name, port=port, app_version=APP_VERSION, addresses=lan_addresses
     )
     _run(create_app(settings, announcer=announcer, port=port), listener, settings)
 
 
-def serve_lessons(settings: Settings, words: list[str]) -> None:
+def serve_lessons(settings: Settings, listener: socket.socket, words: list[str]) -> None:
     """Serve what can be read and nothing else, until a person has helped."""
-    _run(create_reading_app(settings, words), listening_socket(settings), settings)
+    _run(create_reading_app(settings, words), listener, settings)
+
+
+def port_of(listener: socket.socket) -> int:
+    """Where the box is to be found on this machine."""
+    port: int = listener.getsockname()[1]
+    return port
 
 
 def _run(app: Litestar, listener: socket.socket, settings: Settings) -> None:

@@ -84,6 +84,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " until nobody has asked for anything in 5 minutes.",
         ),
     ] = "7-17"
+    lesson_days: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?"
+            r"(,(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?)*$",
+            description="Days on which lessons may begin, as `sun-thu` or `mon-fri,sat`. Empty:"
+            " every day.",
+        ),
+    ] = ""
     reserve_bytes: Annotated[
         int,
         Meta(
@@ -132,7 +141,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def running(self) -> Path:
-        """Says that a box runs, and how to find it; gone after a clean stop."""
+        """Says that a box runs, and how the last one ended; gone after a clean stop."""
         return self.data_dir / "running"
 
     @property
@@ -174,11 +183,6 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def repairs(self) -> Path:
         """What the box did about a damaged database."""
         return self.data_dir / "repairs"
-
-    @property
-    def unclean(self) -> Path:
-        """There while the box runs: a start that finds it looks at the whole database."""
-        return self.data_dir / "unclean"
 
     @property
     def hands_off(self) -> Path:

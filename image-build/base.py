@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,11 @@ UNWANTED: Final = (
     "/usr/lib/modules/*/kernel/drivers/scsi/*",
     "/usr/lib/modules/*/kernel/sound/*",
 )
-WANTED: Final = ("/usr/share/doc/*/copyright", "/usr/lib/modules/*/kernel/drivers/scsi/scsi_*")
+WANTED: Final = (
+    "/usr/share/doc/*/copyright",
+    "/usr/lib/modules/*/kernel/drivers/scsi/scsi_*",
+    "/usr/lib/modules/*/kernel/drivers/scsi/sd_mod*",  # a stick is a disk of this kind
+)
 
 
 class NoMirror(Exception):
@@ -43,6 +48,12 @@ def packages() -> list[str]:
     """Read the list, without its remarks."""
     lines = (HERE / "packages.list").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def is_left_out(path: str) -> bool:
+    """Whether a file of a package does not go into the archive, as dpkg decides it."""
+    unwanted = any(fnmatchcase(path, each) for each in UNWANTED)
+    return unwanted and not any(fnmatchcase(path, each) for each in WANTED)
 
 
 def fingerprint() -> str:

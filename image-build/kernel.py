@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
-from base import ARCHITECTURE, KEYRINGS, sources
+from base import ARCHITECTURE, KEYRINGS, is_left_out, sources
 
 BOARD_TREE: Final = "rockchip/rk3588s-orangepi-5.dtb"
 # Built in or as a module; each is a part of the board or of the image.
@@ -22,6 +22,12 @@ CONFIG: Final = (
     "RTC_DRV_HYM8563", "DW_WATCHDOG", "ROCKCHIP_THERMAL", "CPUFREQ_DT", "ZRAM",
     "EXT4_FS", "SQUASHFS", "DM_VERITY", "BLK_DEV_LOOP", "BLK_DEV_NBD",  # slots and bundles
     "NF_TABLES", "VIRTIO_BLK", "VIRTIO_NET",
+    "USB_DWC3", "USB_XHCI_PLATFORM", "USB_EHCI_HCD_PLATFORM", "PHY_ROCKCHIP_INNO_USB2",  # USB
+    "FAT_DEFAULT_UTF8",  # names on a stick
+)  # fmt: skip
+# Modules that a stick needs when it is plugged in: they must also be left in the image.
+MODULES: Final = (
+    "usb-storage", "uas", "sd_mod", "scsi_mod", "vfat", "fat", "exfat", "nls_cp437", "nls_ascii",
 )  # fmt: skip
 # Nodes of the device tree that must not be switched off.
 NODES: Final = {
@@ -30,6 +36,9 @@ NODES: Final = {
     "the network": "/ethernet@fe1c0000",
     "the watchdog": "/watchdog@feaf0000",
     "the serial line": "/serial@feb50000",
+    "USB, the upper port": "/usb@fc800000",
+    "USB, the lower port": "/usb@fc880000",
+    "USB 3": "/usb@fcd00000",
 }
 
 
@@ -72,19 +81,20 @@ def apt(folder: Path, *words: str, may_fail: bool = False) -> str:
     return done.stdout
 
 
-def parts_of(package: Path) -> tuple[str, bytes]:
-    """Return the kernel's configuration and the board's device tree."""
+def parts_of(package: Path) -> tuple[str, bytes, list[str]]:
+    """Return the kernel's configuration, the board's device tree and the names of all files."""
     content = subprocess.run(
         ["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True
     ).stdout
-    config, tree = "", b""
+    config, tree, names = "", b"", []
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         for member in archive:
+            names.append(member.name.removeprefix("."))
             if member.name.startswith("./boot/config-"):
                 config = _read(archive, member).decode()
             elif member.name.endswith(BOARD_TREE):
                 tree = _read(archive, member)
-    return config, tree
+    return config, tree, names
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -97,6 +107,12 @@ def lacking(config: str) -> list[str]:
     """Name what is neither built in nor a module."""
     there = set(re.findall(r"^CONFIG_(\w+)=[ym]$", config, re.MULTILINE))
     return [name for name in CONFIG if name not in there]
+
+
+def left_out(names: list[str]) -> list[str]:
+    """Name the modules that the package lacks or the image leaves out."""
+    kept = {Path(each).name.partition(".")[0] for each in names if not is_left_out(each)}
+    return [name for name in MODULES if name not in kept]
 
 
 def switched_off(tree: Path) -> list[str]:

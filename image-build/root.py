@@ -32,8 +32,9 @@ MASKED: Final = (
     "sshd-keygen.service", "ssh.socket", "systemd-firstboot.service", "e2scrub_all.timer",
     "e2scrub_reap.service", "dpkg-db-backup.timer", "apt-daily.timer", "apt-daily-upgrade.timer",
     "getty@tty1.service", "serial-getty@.service", "NetworkManager-wait-online.service",
-    "wpa_supplicant.service",
 )  # fmt: skip
+# Not at every start, and not masked: NetworkManager calls it by D-Bus where a radio is fitted.
+ON_DEMAND: Final = "multi-user.target.wants/wpa_supplicant.service"
 TRACES: Final = (
     "var/log/*", "var/cache/*", "var/lib/apt", "var/lib/systemd/*", "tmp/*", "var/tmp/*", "root/.*",
     "etc/ssh/ssh_host_*", "etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-",
@@ -123,6 +124,7 @@ def _enable(root: Path) -> None:
         for name in names:
             _link(units / target / name, f"/usr/lib/systemd/system/{name}")
     _link(units / "multi-user.target.wants/darasa-good.service", "../darasa-good.service")
+    (units / ON_DEMAND).unlink()
     for name in MASKED:
         _link(units / name, "/dev/null")
 

@@ -1,5 +1,8 @@
 """`make migration NAME=what_it_does`: the next file of the box, with the triggers it will need.
 
+Its first line says the oldest schema whose program can still work on the file afterwards: its own
+number, unless the step only adds (docs/decisions/0020-going-back-serves.md).
+
 The sync registry says which tables are captured; the triggers of those that no migration has yet
 are printed below the heading, so that a new synced table cannot be forgotten by hand.
 """
@@ -15,6 +18,7 @@ from sync.registry import TABLES
 EDGE: Final = Path(__file__).parent / "edge"
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{2,60}")
 HEADING: Final = """\
+-- works from: {version:04}
 -- What this changes, and why.
 
 """
@@ -34,7 +38,8 @@ def write_next(folder: Path, name: str) -> Path:
     missing = [table for table in TABLES if f"TRIGGER {table.name}_captured " not in known]
     path = folder / f"{len(earlier) + 1:04}_{name}.sql"
     with path.open("x", encoding="utf-8") as file:
-        file.write(HEADING + "\n".join(triggers(table) for table in missing))
+        heading = HEADING.format(version=len(earlier) + 1)
+        file.write(heading + "\n".join(triggers(table) for table in missing))
     return path
 
 

@@ -341,6 +341,8 @@ TABLES: Final = (
 
 TABLE: Final = {table.name: table for table in TABLES}
 TABLE_NUMBERED: Final = {table.number: table for table in TABLES}
+# A board that went back to this release may hold marks of tables that only a later one knows.
+TABLE_NUMBER_MAX: Final = max(TABLE_NUMBERED)
 
 NOT_SYNCED: Final = {
     "section_progress": "a projection: both sides compute it from progress_fact",
@@ -364,6 +366,7 @@ NOT_SYNCED: Final = {
     "sync_parked": "rows of tables that only a later release has",
     "sync_budget": "what this box's own link cost, day by day",
     "sync_pruned": "which telemetry is no longer on this card",
+    "sync_forgotten": "what this very file has done; a copy of the card must do it itself",
     "sync_check": "what the last comparison with the district found",
     "conflict_look": "who looked at two versions of a row on this box",
 }

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from appliance.__main__ import run
 from appliance.backups.journal import repairs
 from appliance.backups.making import back_up_away
 from appliance.backups.words import backup_lines
@@ -16,7 +17,8 @@ from appliance.database.backup import back_up
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate, require_schema
-from appliance.repair import find_footing, noting_the_stop
+from appliance.maintenance.stops import note_start, note_trouble, noting_the_stop
+from appliance.repair import find_footing
 from appliance.settings import Settings
 from demo.processes import PYTHON, Process
 from sync.agent.keys import make_node_key
@@ -32,7 +34,7 @@ def settings(database):
     """A claimed school that was serving when the power went."""
     made = Settings(data_dir=database.parent)
     made.keys.mkdir()
-    made.unclean.write_bytes(b"running\n")
+    note_start(made.running, port=None)
     with closing(AgentDatabase(database)):
         pass
     database.with_name("school.db-wal").touch()
@@ -69,12 +71,31 @@ def test_a_sound_database_is_left_as_it_is(settings):
 
 
 def test_a_clean_stop_takes_the_mark_away_and_any_other_leaves_it(settings):
+    with pytest.raises(KeyboardInterrupt), noting_the_stop(settings.running):
+        raise KeyboardInterrupt
+    assert settings.running.exists()
+    with noting_the_stop(settings.running):
+        pass
+    assert not settings.running.exists()
+
+
+def test_a_box_that_dies_before_its_first_write_has_lost_no_log(settings):
+    log = settings.database.with_name("school.db-wal")
+    log.unlink()  # as a clean stop leaves it
     with pytest.raises(KeyboardInterrupt), noting_the_stop(settings):
         raise KeyboardInterrupt
-    assert settings.unclean.exists()
-    with noting_the_stop(settings):
-        pass
-    assert not settings.unclean.exists()
+    found = footing(settings)
+    assert (found.state, found.words) == ("sound", [])
+    log.unlink()
+    assert "may be missing" in " ".join(footing(settings).words)
+
+
+def test_the_migration_of_a_start_after_a_power_cut_makes_no_lost_log(settings, monkeypatch):
+    """It closes the file and takes the log away before the box looks for it."""
+    monkeypatch.setenv("DARASA_DATA_DIR", str(settings.data_dir))
+    assert run(["migrate"]) == 0
+    found = footing(settings)
+    assert (found.state, found.words) == ("sound", [])
 
 
 def test_a_damaged_page_is_salvaged_and_the_old_file_is_kept(settings):
@@ -172,9 +193,16 @@ def test_damage_beside_a_log_that_ends_too_early_is_said_to_have_cost_more(setti
 
 def test_a_start_that_was_refused_is_no_lost_log(settings):
     settings.database.with_name("school.db-wal").unlink()  # closed as it should be
-    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings.running):
         (settings.data_dir / "nothing").unlink()
     assert footing(settings).words == []
+
+
+def test_a_log_lost_after_a_start_that_was_refused_is_said(settings):
+    with pytest.raises(FileNotFoundError), noting_the_stop(settings):
+        (settings.data_dir / "nothing").unlink()
+    settings.database.with_name("school.db-wal").unlink()
+    assert "may be missing" in footing(settings).words[0]
 
 
 def test_nothing_is_repaired_while_somebody_holds_the_files(settings, monkeypatch):
@@ -220,9 +248,9 @@ def wait_for(there):
 
 
 def test_damage_found_by_day_is_looked_at_after_a_clean_stop_too(settings):
-    with noting_the_stop(settings):
-        settings.unclean.write_bytes(b"damaged\n")
-    assert settings.unclean.exists()
+    with noting_the_stop(settings.running):
+        note_trouble(settings.running, "damaged")
+    assert settings.running.exists()
 
 
 def test_a_box_that_was_killed_between_moving_and_renaming_goes_on(settings, nightly):

@@ -144,7 +144,7 @@ def test_a_database_of_a_newer_release_is_left_alone(serving, no_trouble):
     connection = apsw.Connection(str(no_trouble / "school.db"))
     connection.pragma("user_version", 999)
     connection.close()
-    assert "belongs to another release" in refusal(serving())
+    assert "belongs to a newer release" in refusal(serving())
 
 
 @pytest.mark.system

@@ -30,6 +30,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("port = 'eighty'", r"port"),
         ('host_name = "Darasa.local"', "host_name"),
         ("port = ", "darasa.toml"),
+        ("lesson_days = 'mo-fr'", "lesson_days"),
         ("data_dir = 7", "data_dir"),
     ],
 )

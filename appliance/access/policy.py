@@ -148,8 +148,21 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     # telemetry
     "GET /health": ANYBODY,
     "GET /metrics": ANYBODY,
+    # discovery
+    "GET /captive-portal": ANYBODY,
+    "GET /generate_204": ANYBODY,
+    "GET /gen_204": ANYBODY,
+    "GET /hotspot-detect.html": ANYBODY,
+    "GET /library/test/success.html": ANYBODY,
+    "GET /connecttest.txt": ANYBODY,
+    "GET /ncsi.txt": ANYBODY,
+    "GET /redirect": ANYBODY,
+    "GET /canonical.html": ANYBODY,
+    "GET /success.txt": ANYBODY,
+    "GET /check_network_status.txt": ANYBODY,
     # health
     "GET /box": KEEPER,
+    "GET /box/support-file": KEEPER,
     "GET /box/poster": STAFF,
     "GET /api/v1/box/health": KEEPER,
     "GET /clock": STAFF,
@@ -161,6 +174,8 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "POST /api/v1/box/backups": KEEPER,
     "GET /box/backups": KEEPER,
     "POST /box/backups": KEEPER,
+    "POST /box/backups/sticks": KEEPER,
+    "POST /api/v1/box/backup-sticks": KEEPER,
     # orders
     "GET /api/v1/announcements": SIGNED_IN,
     "GET /api/v1/box/orders": KEEPER,

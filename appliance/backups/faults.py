@@ -4,14 +4,16 @@ DarasaError
 ├── MediumMissing     no stick of this school is plugged in
 ├── WrongMedium       it holds another school's backups, or nobody has prepared it
 ├── MediumFull        no room; what was on it before is still good
+├── MediumReadOnly    it can be read and not written
 ├── MediumFailed      pulled out, or refusing
 ├── BackupNotOurs     a backup of another school
 ├── BackupDamaged     it does not read back as it was written
 ├── WrongPassphrase   no key here and no code given opens it
-└── BackupNotVerified it reads back, and what is in it is not the school
+├── BackupNotVerified it reads back, and what is in it is not the school
+└── Busy: BackupBusy  somebody else makes or tries one, or prepares a stick
 """
 
-from appliance.errors import Conflict, DarasaError, Forbidden
+from appliance.errors import Busy, Conflict, DarasaError, Forbidden
 
 
 class MediumMissing(Conflict):
@@ -20,8 +22,8 @@ class MediumMissing(Conflict):
     code = "backup-medium-missing"
     title = "There is no backup stick"
     hint = (
-        "Plug the school's backup stick in. A new one is prepared once with"
-        " `darasa-box backup-medium FOLDER`."
+        "Plug the school's backup stick in. A new one is prepared once: the page Backups shows a"
+        " button beside it."
     )
 
 
@@ -44,14 +46,22 @@ class MediumFull(DarasaError):
     )
 
 
+class MediumReadOnly(Conflict):
+    """It can be read, and nothing can be written on it."""
+
+    code = "backup-medium-read-only"
+    title = "This stick cannot be written on"
+    hint = "If it has a small lock on its side, slide it and try again. Else take another stick."
+
+
 class MediumFailed(DarasaError):
     """It was pulled out while it was written to, or it refuses."""
 
     code = "backup-medium-failed"
-    title = "The backup stick did not take the backup"
+    title = "The backup stick did not take what was written"
     hint = (
-        "The earlier backups on it are still good. Plug it in again and make the backup once"
-        " more; if it fails again, use another stick."
+        "The earlier backups on it are still good. Plug it in again, wait for its light, and try"
+        " once more; if it fails again, use another stick."
     )
 
 
@@ -89,4 +99,18 @@ class BackupNotVerified(DarasaError):
 
     code = "backup-not-verified"
     title = "The backup did not pass its test"
-    hint = "Nothing was changed; earlier backups stay. Run `darasa-box check`, then try again."
+    hint = (
+        "Nothing was changed; earlier backups stay. Try again on another stick; if that fails,"
+        " too, send a support file."
+    )
+
+
+class BackupBusy(Busy):
+    """Another keeper, or the night, was first."""
+
+    code = "backup-busy"
+    title = "A backup is being made or a stick prepared right now"
+    hint = (
+        "Nothing of yours was begun. Wait a minute, look at the page Backups for what came of"
+        " it, and try again if it is still needed."
+    )

@@ -41,10 +41,11 @@ from appliance.backups.nightly import turns
 from appliance.backups.order import next_turn
 from appliance.backups.queries import named_files, origin
 from appliance.backups.rotation import Aged, kept
-from appliance.backups.trial import Tried, try_out, workroom
+from appliance.backups.trial import TRIAL_FACTOR, Tried, try_out, workroom
 from appliance.database.backup import back_up, reading, row_count
 from appliance.database.migrate import schema_version
 from appliance.errors import DarasaError
+from appliance.room import require_room_for_copies
 from appliance.settings import Settings
 
 
@@ -69,6 +70,8 @@ def back_up_away(
     try:
         with workroom(settings) as work:
             copy = work / "copy.db"
+            size_bytes = settings.database.stat().st_size
+            require_room_for_copies(work, int(size_bytes * TRIAL_FACTOR))
             back_up(settings.database, copy)
             made = _made(settings, copy, app_version=app_version, now_ms=now_ms)
             medium = (
@@ -165,6 +168,10 @@ def _label(made: Made, copy: Path, secret: bytes, *, turn: int) -> Label:
         for_district=lock_for_district(secret, at.hub_key) if at.hub_key else None,
         turn=turn,
     )
+
+
+def _next_turn(medium: Medium) -> int:
+    return 1 + max((label.turn for label in labels_on(medium).values()), default=0)
 
 
 def _sealed_keys(settings: Settings) -> bytes:

@@ -1,7 +1,8 @@
 """The other medium: a stick, an eMMC, an NVMe, or a folder the keeper has named.
 
-It carries a mark with the school's id, made once by `darasa-box backup-medium`. Whatever else
-is plugged in has no mark and is left alone; a stick of another school is named and left alone.
+It carries a mark with the school's id, made once by a tap on the page Backups or by `darasa-box
+backup-medium`. Whatever else is plugged in has no mark and is left alone; a stick of another school
+is named and left alone.
 """
 
 import errno
@@ -18,7 +19,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from appliance.backups.faults import MediumFailed, MediumFull, MediumMissing, WrongMedium
+from appliance.backups.envelope import read_label
+from appliance.backups.faults import (
+    BackupDamaged,
+    MediumFailed,
+    MediumFull,
+    MediumMissing,
+    MediumReadOnly,
+    WrongMedium,
+)
 from appliance.durable import put_private, sync_path
 from appliance.errors import StorageFull
 from appliance.settings import Settings
@@ -30,6 +39,7 @@ PARTIAL: Final = ".partial"
 MARK_BYTES_MAX: Final = 4_096
 MOUNTS: Final = Path("/proc/self/mountinfo")
 OCTAL: Final = re.compile(r"\\([0-7]{3})")
+REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -53,18 +63,40 @@ class Medium(Struct, frozen=True):
         return self.root / FOLDER
 
 
-def prepare(root: Path, school_id: UUID, school_name: str) -> Medium:
-    """Mark a stick for this school. Raises WrongMedium, MediumMissing, MediumFull, MediumFailed."""
+def prepare(root: Path, school_id: UUID, school_name: str, *, needed_bytes: int = 0) -> Medium:
+    """Mark a stick for this school. What else is on it stays.
+
+    Raises MediumMissing, WrongMedium, MediumReadOnly, MediumFull, MediumFailed.
+    """
     if not root.is_dir():
         raise MediumMissing(f"{root} is not a folder; is the stick mounted?")
-    known = read_mark(root)
-    if known is not None:
-        return _ours(Medium(root, known), school_id)
-    mark = Mark(secrets.token_hex(4), school_id, school_name)
     with speaking_of(root):
+        if (other := another_school(root, school_id)) is not None:
+            raise WrongMedium(f"{root} holds backups of {other}")
+        known = read_mark(root)
+        if known is not None:
+            return Medium(root, known)
+        if (free := shutil.disk_usage(root).free) < needed_bytes:
+            raise MediumFull(f"{root} has {free} bytes free, {needed_bytes} are needed")
+        mark = Mark(secrets.token_hex(4), school_id, school_name)
         (root / FOLDER).mkdir(mode=0o700, exist_ok=True)
         put_private(root / FOLDER / MARK, msgspec.json.encode(mark))
     return Medium(root, mark)
+
+
+def another_school(root: Path, school_id: UUID) -> str | None:
+    """The other school whose stick this is, by its mark, or by a backup where the mark is gone."""
+    mark = read_mark(root)
+    if mark is not None:
+        return None if mark.school_id == school_id else mark.school_name
+    for path in (root / FOLDER).glob(f"*{ENDING}"):
+        try:
+            label = read_label(path)
+        except BackupDamaged:
+            continue
+        if label.school_id != school_id:
+            return label.school_name
+    return None
 
 
 def find(settings: Settings, school_id: UUID, mounts: Path = MOUNTS) -> Medium:
@@ -97,15 +129,9 @@ def is_same_card(medium: Medium, settings: Settings) -> bool:
     return medium.root.stat().st_dev == settings.data_dir.stat().st_dev
 
 
-def room(medium: Medium) -> int:
-    """Free bytes on it."""
-    with speaking_of(medium.root):
-        return shutil.disk_usage(medium.root).free
-
-
 @contextmanager
 def speaking_of(root: Path, *, writes_to: str = "") -> Iterator[None]:
-    """Say in a keeper's words what the medium did. Raises MediumFull, MediumFailed.
+    """Say in a keeper's words what the medium did. Raises MediumFull, MediumReadOnly, MediumFailed.
 
     `writes_to`: what is written meanwhile is on the card; a full card is no fault of the stick.
     """
@@ -116,13 +142,9 @@ def speaking_of(root: Path, *, writes_to: str = "") -> Iterator[None]:
             raise StorageFull(f"{writes_to}: no room to try the backup out") from error
         if error.errno in FULL:
             raise MediumFull(f"{root} has no room left") from error
+        if error.errno in REFUSED:
+            raise MediumReadOnly(f"{root}: {error.strerror}") from error
         raise MediumFailed(f"{root}: {error.strerror or error}") from error
-
-
-def _ours(medium: Medium, school_id: UUID) -> Medium:
-    if medium.mark.school_id != school_id:
-        raise WrongMedium(f"{medium.root} holds backups of {medium.mark.school_name}")
-    return medium
 
 
 @contextmanager

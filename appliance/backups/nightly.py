@@ -1,6 +1,9 @@
-"""The copies of the database on the box's own card: one a night, the last seven kept.
+"""The copies of the database on the box's own card: one a night, whoever makes it.
 
-What comes first among them, and after a restore, says `appliance.backups.order`.
+The running box makes it in its night, out of lessons; where it does not come to it,
+`darasa-backup.timer` does (appliance/maintenance/off_duty.py). Both put it where the ladder after
+damage looks (appliance/repair.py). What comes first among them, and what after a restore, says
+`appliance.backups.order`.
 """
 
 import re
@@ -23,6 +26,7 @@ NIGHTLY: Final = "nightly-*.db"
 NAME: Final = re.compile(r"nightly-(?P<turn>\d{6,})-\d{8}\.db")  # 0.2.0 wrote the day alone
 KEPT: Final = 7
 KEPT_IN_NEED: Final = 2
+ROOM_FACTOR: Final = 2.2  # the copy, its journal, and space to hand in meanwhile
 
 
 class Copy(Struct, frozen=True):

@@ -5,9 +5,10 @@ from typing import Final
 
 from litestar import get, post
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from appliance.backups.journal import Run, runs
-from appliance.backups.models import BackupState
+from appliance.backups.models import BackupState, StickTaken
 from appliance.backups.turns import Backups
 from appliance.backups.words import backup_lines
 
@@ -16,8 +17,8 @@ RUNS_SHOWN: Final = 30
 
 @get("/api/v1/box/backups")
 async def backup_state(backups: NamedDependency[Backups]) -> BackupState:
-    """Say where the backups are and what became of the last ones."""
-    return await asyncio.to_thread(state, backups)
+    """Say where the backups are, what is plugged in, and what became of the last ones."""
+    return await state(backups)
 
 
 @post("/api/v1/box/backups", status_code=201)
@@ -26,13 +27,21 @@ async def make_backup(backups: NamedDependency[Backups]) -> Run:
     return await backups.make()
 
 
-def state(backups: Backups) -> BackupState:
-    """Read both journals."""
-    now_ms = backups.clock()
+@post("/api/v1/box/backup-sticks", status_code=201)
+async def take_stick(data: JSONBody[StickTaken], backups: NamedDependency[Backups]) -> BackupState:
+    """Make a stick that is plugged in this school's; what else is on it stays."""
+    await backups.take(data.place)
+    return await state(backups)
+
+
+async def state(backups: Backups) -> BackupState:
+    """Read both journals, and look at what is plugged in."""
+    now_ms, settings = backups.clock(), backups.settings
     return BackupState(
-        lines=backup_lines(backups.settings, now_ms=now_ms),
-        runs=runs(backups.settings)[: -RUNS_SHOWN - 1 : -1],
+        lines=await asyncio.to_thread(backup_lines, settings, now_ms=now_ms),
+        sticks=await backups.sticks(),
+        runs=(await asyncio.to_thread(runs, settings))[: -RUNS_SHOWN - 1 : -1],
     )
 
 
-ROUTES: Final = (backup_state, make_backup)
+ROUTES: Final = (backup_state, make_backup, take_stick)

@@ -9,7 +9,7 @@ from typing import Final
 
 from appliance.accounts.keys import SchoolKeys
 from appliance.backups.envelope import read_label, unseal
-from appliance.backups.faults import BackupDamaged, BackupNotVerified, WrongPassphrase
+from appliance.backups.faults import BackupBusy, BackupDamaged, BackupNotVerified, WrongPassphrase
 from appliance.backups.label import Label, open_for_box
 from appliance.backups.media import forget_cached
 from appliance.backups.queries import journey
@@ -18,27 +18,36 @@ from appliance.database.backup import row_count
 from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.restoring import restore_backup
-from appliance.errors import Busy
+from appliance.room import require_room_for_copies
 from appliance.settings import Settings
 
 RETRY_AFTER_S: Final = 60
+TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
 
 Tried = tuple[int, str]
 
 
 @contextmanager
-def workroom(settings: Settings) -> Iterator[Path]:
-    """An empty folder on the card, empty again afterwards. Raises Busy while it is in use.
+def alone(settings: Settings) -> Iterator[None]:
+    """One stick, one at a time: the night's job, a page, or somebody at the console.
 
-    By the night's job, the page, or somebody at the console: one stick, one at a time.
+    Raises BackupBusy.
     """
-    folder = settings.backup_work
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("ab") as lock:
+    lock = settings.backup_work.with_suffix(".lock")
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with lock.open("ab") as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Busy("a backup is being made or tried", retry_after_s=RETRY_AFTER_S) from error
+            raise BackupBusy("somebody else was first", retry_after_s=RETRY_AFTER_S) from error
+        yield
+
+
+@contextmanager
+def workroom(settings: Settings) -> Iterator[Path]:
+    """An empty folder on the card, empty again afterwards. Raises BackupBusy while it is in use."""
+    folder = settings.backup_work
+    with alone(settings):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         try:
@@ -58,6 +67,7 @@ def try_out(path: Path, keys: SchoolKeys, work: Path, *, is_thorough: bool = Fal
     if secret is None:
         raise WrongPassphrase(f"{path.name} was sealed with other keys")
     plain = work / "unsealed.db"
+    require_room_for_copies(work, label.database_bytes)
     unseal(path, secret, plain)
     rows = row_count(plain)
     if rows != label.rows:
@@ -69,6 +79,7 @@ def _restored(plain: Path, label: Label, work: Path, *, is_thorough: bool) -> st
     school = work / "restored" / "school.db"
     shutil.rmtree(school.parent, ignore_errors=True)
     school.parent.mkdir(mode=0o700)
+    require_room_for_copies(work, 2 * label.database_bytes)  # the file, and its log meanwhile
     try:
         restore_backup(plain, school, work / "aside")
     except BackupUnusable as error:

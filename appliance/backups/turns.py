@@ -3,10 +3,12 @@
 import asyncio
 from typing import Final
 
-from appliance.accounts.queries import identity
+from appliance.accounts.faults import NotClaimed
+from appliance.accounts.queries import identity, school
 from appliance.backups.drill import restore_drill
 from appliance.backups.journal import Run, runs
 from appliance.backups.making import back_up_away
+from appliance.backups.sticks import Stick, sticks, take_stick
 from appliance.clock import Clock
 from appliance.database.readers import Readers
 from appliance.settings import Settings
@@ -26,14 +28,26 @@ class Backups:
         self._readers: Final = readers
         self._app_version: Final = app_version
 
+    async def sticks(self) -> list[Stick]:
+        """What is plugged in, and whose it is; nothing before the box is a school."""
+        known = school(self._readers.here)
+        return await asyncio.to_thread(sticks, self.settings, known.id) if known else []
+
+    async def take(self, place: str) -> None:
+        """Make a stick this school's. Raises what is wrong with it, or BackupBusy."""
+        known = school(self._readers.here)
+        if known is None:
+            raise NotClaimed("this box is not a school yet: there is nothing to back up")
+        await asyncio.to_thread(take_stick, self.settings, place, known.id, known.name)
+
     async def make(self) -> Run:
-        """Make a backup on the medium that is plugged in. Raises Busy while one is made."""
+        """Make a backup on the medium that is plugged in. Raises BackupBusy while one is made."""
         return await asyncio.to_thread(
             back_up_away, self.settings, app_version=self._app_version, now_ms=self.clock()
         )
 
     async def drill(self) -> Run:
-        """Restore an old one to try it. Raises Busy while a backup is made."""
+        """Restore an old one to try it. Raises BackupBusy while a backup is made."""
         me = identity(self._readers.here)
         school_id = me.school_id if me else None
         return await asyncio.to_thread(restore_drill, self.settings, school_id, now_ms=self.clock())

@@ -16,11 +16,15 @@ REPAIR_MS: Final = 30 * DAY_MS
 
 NONE_YET: Final = "There is no backup away from this box's own card."
 MAKE_ONE: Final = (
-    "Plug in an empty stick and run `darasa-box backup-medium FOLDER` with the folder it is"
-    " mounted at, once. From then on every night that it is plugged in makes a backup."
+    "Plug a stick in and tap the button beside it on the page Backups, once. From then on every"
+    " night that it is plugged in makes a backup."
 )
 AHEAD: Final = "By this clock that is still to come, so nobody knows how old it is."
-PLUG_IN: Final = "Plug the backup stick in, or make a backup now on this page."
+PLUG_IN: Final = "Plug the backup stick in, and make a backup on the page Backups."
+
+LAST: Final = "Last backup away"
+NONE: Final = "No backup"
+DRILL: Final = "Last restore drill"
 
 
 class BackupLine(Struct, frozen=True):
@@ -53,19 +57,19 @@ def plain_backup_lines(settings: Settings, *, now_ms: int) -> list[str]:
 def _last(known: list[Run], *, now_ms: int) -> BackupLine:
     made = [run for run in known if run.kind == "backup" and run.is_verified]
     if not made:
-        return BackupLine("bad", "No backup", NONE_YET, MAKE_ONE)
+        return BackupLine("bad", NONE, NONE_YET, MAKE_ONE)
     last = made[-1]
     words = f"The last one was made {moment(last.at_ms)} at {last.place}, and restored to test it."
     if last.is_same_card:
         todo = "It lies on the box's own card and would be lost with it. Use a stick."
-        return BackupLine("bad", "Backup", words, todo)
+        return BackupLine("bad", LAST, words, todo)
     age = now_ms - last.at_ms
     if age < 0:
-        return BackupLine("wait", "Backup", f"{words} {AHEAD}", PLUG_IN)
+        return BackupLine("wait", LAST, f"{words} {AHEAD}", PLUG_IN)
     if age > LATE_MS:
         kind = "bad" if age > OLD_MS else "wait"
-        return BackupLine(kind, "Backup", f"{words} That is {age // DAY_MS} days ago.", PLUG_IN)
-    return BackupLine("good", "Backup", words)
+        return BackupLine(kind, LAST, f"{words} That is {age // DAY_MS} days ago.", PLUG_IN)
+    return BackupLine("good", LAST, words)
 
 
 def _failed(known: list[Run]) -> BackupLine | None:
@@ -86,10 +90,10 @@ def _drilled(known: list[Run], *, now_ms: int) -> BackupLine | None:
     if not last.is_verified:
         todo = "Make a new backup, if possible on another stick."
         words = f"The one of {moment(last.at_ms)} failed: {last.words}."
-        return BackupLine("bad", "Restore drill", words, todo)
+        return BackupLine("bad", DRILL, words, todo)
     words = f"{last.file} was restored and read {moment(last.at_ms)}: {last.words}."
     kind = "good" if 0 <= now_ms - last.at_ms < DRILL_MS else "wait"
-    return BackupLine(kind, "Restore drill", words)
+    return BackupLine(kind, DRILL, words)
 
 
 def _repaired(repair: Repair) -> BackupLine:

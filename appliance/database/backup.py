@@ -15,10 +15,15 @@ import apsw
 from msgspec import Struct
 
 from appliance.database.connection import open_connection
-from appliance.database.faults import BackupFailed, BackupUnusable
+from appliance.database.faults import BackupFailed, BackupUnusable, NoRoomToMigrate
 from appliance.database.reader import Reader
 from appliance.durable import sync_path
 
+COPIES: Final = "before-*.db"
+COPIES_MAX: Final = 2  # of this update and of the one before it
+# The copy, the log of what is changed, and the log of changing it back; each as large as the file.
+ROOM_TIMES: Final = 3
+ROOM_BYTES_MIN: Final = 16 << 20
 STEP_PAGES: Final = 1_024  # 4 MiB a step: the thread can be told to stop within 20 ms
 PARTIAL_SUFFIX: Final = ".partial"
 
@@ -31,6 +36,12 @@ SELECT name
    AND name NOT LIKE 'sqlite%'
    AND name <> 'sync_stream'
 """
+
+
+class Table(Struct, frozen=True):
+    """A table by its name."""
+
+    name: str
 
 
 class BackupResult(Struct, frozen=True, kw_only=True):
@@ -69,6 +80,25 @@ def back_up(path: Path, target: Path) -> BackupResult:
     )
 
 
+def copy_before_update(path: Path, backup: Path, *, free_bytes: int) -> None:
+    """Keep what is there now, verified, before anything is changed; older copies go after it.
+
+    Raises NoRoomToMigrate, BackupFailed; then nothing was changed and no copy went.
+    """
+    log = path.with_name(path.name + "-wal")
+    size_bytes = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    wanted_bytes = ROOM_TIMES * size_bytes + ROOM_BYTES_MIN
+    if free_bytes < wanted_bytes:
+        has, wants = free_bytes >> 20, wanted_bytes >> 20
+        raise NoRoomToMigrate(f"copy {path}: {wants} MB wanted, {has} MB free")
+    back_up(path, backup)
+    older = sorted(
+        set(backup.parent.glob(COPIES)) - {backup}, key=lambda copy: copy.stat().st_mtime
+    )
+    for copy in older[: -(COPIES_MAX - 1)]:
+        copy.unlink()
+
+
 @contextmanager
 def reading(copy: Path) -> Iterator[Reader]:
     """Read a copy as it lies there. Raises BackupUnusable when it is no database."""
@@ -82,13 +112,15 @@ def reading(copy: Path) -> Iterator[Reader]:
 
 def row_count(copy: Path) -> int:
     """How many rows there are in all tables of a copy. Raises BackupUnusable."""
-    flags = apsw.SQLITE_OPEN_READONLY
-    try:
-        with closing(apsw.Connection(str(copy), flags=flags)) as connection:
-            names = [name for (name,) in connection.execute(TABLES)]
-            return sum(connection.execute(f'SELECT count(*) FROM "{name}"').get for name in names)  # noqa: S608 -- names of our own schema
-    except apsw.Error as error:
-        raise BackupUnusable(f"count {copy}: {error}") from error
+    with reading(copy) as db:
+        names = [table.name for table in db.rows(Table, TABLES)]
+        return sum(_rows_of(db, name) for name in names)
+
+
+def _rows_of(db: Reader, name: str) -> int:
+    rows = db.value(f'SELECT count(*) FROM "{name}"')  # noqa: S608 -- a name of our own schema
+    assert isinstance(rows, int)
+    return rows
 
 
 def restore(backup: Path, path: Path) -> None:

@@ -4,6 +4,7 @@ Every connection says what it is for (its Role) and asserts what it got: a pragm
 silently did not take effect is a durability bug found months later.
 """
 
+import ctypes
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,7 @@ def open_connection(
         # The last one to close would carry the log over; a file that is looked at because it
         # may be damaged must not be written to.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    _keep_log(connection)
     connection.convert_binding = _bind
     if role == "writer":
         _lay_out_new_file(connection)
@@ -71,13 +73,25 @@ def open_connection(
     return connection
 
 
+def _keep_log(connection: apsw.Connection) -> None:
+    """Have whoever closes the file last empty the log and leave it there.
+
+    So a log that is missing after an unclean stop is one the card has lost, whoever opened and
+    closed the file between the stop and the question (`appliance.repair`).
+    """
+    is_kept = ctypes.c_int(1)
+    connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(is_kept))
+
+
 def _make_durable(connection: apsw.Connection) -> None:
     """Sync what is found, before anyone is told of it or anything leaves the box.
 
     Killed between writing a commit and syncing it, a process leaves a commit that only the
     system's cache holds; opening the file makes it true, and the next power cut undoes it.
     """
-    with suppress(apsw.BusyError):  # whoever checkpoints right now syncs first
+    # Busy: whoever checkpoints right now syncs first. Full: the log was synced, and there is no
+    # room to carry it over; a box that does not start would make none.
+    with suppress(apsw.BusyError, apsw.FullError):
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 

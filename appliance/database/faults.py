@@ -2,7 +2,9 @@
 
 DarasaError
 ├── SchemaMismatch     the file and the program are of different releases
+│   └── SchemaTooNew   and this program cannot work on it
 ├── MigrationFailed    the file is as it was before
+├── StorageFull: NoRoomToMigrate
 ├── BackupFailed       the copy did not pass its check and was removed
 ├── BackupUnusable     nothing was put in place
 ├── SalvageFailed      the damaged file is untouched
@@ -31,7 +33,19 @@ class SchemaMismatch(DarasaError):
 
     code = "schema-mismatch"
     title = "The database belongs to another release"
-    hint = "Run `darasa-box migrate`; after a downgrade, restore the backup made before the update."
+    hint = "Run `darasa-box migrate`: it makes a backup first."
+
+
+class SchemaTooNew(SchemaMismatch):
+    """A later release changed the file in a way that this one cannot work with."""
+
+    code = "schema-too-new"
+    title = "The database belongs to a newer release"
+    hint = (
+        "Nothing was changed. Install the newer release again; or stop the box and run"
+        " `darasa-box restore` with the newest before-*.db of backups/, made before the update:"
+        " what was written since is then kept beside it and no longer shown."
+    )
 
 
 class MigrationFailed(DarasaError):
@@ -40,6 +54,18 @@ class MigrationFailed(DarasaError):
     code = "migration-failed"
     title = "The database could not be updated"
     hint = "Nothing was changed. Keep the old release running and report the file named here."
+
+
+class NoRoomToMigrate(StorageFull):
+    """There is no room to copy the file first, so nothing is migrated."""
+
+    code = "no-room-to-migrate"
+    title = "The card is too full to update the database"
+    hint = (
+        "Nothing was changed, and the release before serves the school: a box with two systems"
+        " goes back to it by itself. Make room as the runbook says under The card is almost full,"
+        " then install the update again."
+    )
 
 
 class BackupFailed(DarasaError):

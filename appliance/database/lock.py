@@ -2,10 +2,13 @@
 
 darasa-box and darasa-agent hold the lock together while they run. Migrate, restore,
 repair and swap need the files for themselves and say so plainly when they cannot.
+One box at a time serves a folder or brings it to its release; the folder itself is that lock,
+so that a card which is full or can only be read needs no new file for it.
 The kernel drops the lock when a process dies, so there is never a stale one.
 """
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,11 +52,27 @@ def patient_lock(data_dir: Path, *, within_s: float) -> Iterator[None]:
 
 
 @contextmanager
+def only_box(data_dir: Path) -> Iterator[None]:
+    """Be the only box of this folder, before anything in it is touched. Raises DataDirInUse."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _take(folder, fcntl.LOCK_EX, f"another darasa-box looks after {data_dir}")
+        yield
+    finally:
+        os.close(folder)
+
+
+@contextmanager
 def _locked(data_dir: Path, kind: int) -> Iterator[None]:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # children's data: nobody else looks
     with (data_dir / LOCK_NAME).open("ab") as lock:
-        try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataDirInUse(f"{data_dir} is held by another process") from error
+        _take(lock.fileno(), kind, f"{data_dir} is held by another process")
         yield
+
+
+def _take(descriptor: int, kind: int, words: str) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataDirInUse(words) from error

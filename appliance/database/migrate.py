@@ -3,14 +3,21 @@
 Numbered SQL files, each one transaction that also writes its own row in
 `schema_migration` and the new `user_version`: killed at any statement, the file has the
 old schema or the new one. Everything is checked inside the transaction, before COMMIT.
-A backup is made first; when a later file fails, the earlier ones of the same run are
-undone from it, so that the old release can go on.
+A verified copy is made first, or nothing happens; when a later file fails, the earlier ones
+of the same run are undone from it, so that the old release can go on.
+
+A box may also go back to the release before. Each file therefore says in its first line the
+oldest schema whose program can still work on what it leaves (`-- works from: 0011`), the
+database keeps that, and an older program serves a newer file that allows it. It never
+changes such a file's schema. docs/decisions/0020-going-back-serves.md
 """
 
 import hashlib
 import logging
 import re
+import shutil
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final, LiteralString
@@ -18,9 +25,10 @@ from typing import Final, LiteralString
 import apsw
 from msgspec import Struct
 
-from appliance.database.backup import back_up, restore
+from appliance.database.backup import copy_before_update, restore
 from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection
 from appliance.database.faults import MigrationFailed, SchemaMismatch
+from appliance.database.going_back import make_record, require_workable
 from appliance.database.integrity import quick_check
 from appliance.database.lock import exclusive_lock
 from appliance.database.reader import Reader
@@ -30,20 +38,14 @@ logger = logging.getLogger(__name__)
 
 EDGE_MIGRATIONS: Final = Path(__file__).parents[2] / "migrations" / "edge"
 FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
+MARK: Final = re.compile(r"-- works from: (?P<version>\d{4})\n")
+UNMARKED_MAX: Final = 11  # released before there was a mark; no program older than them reads one
 
-CREATE_SCHEMA_MIGRATION: Final[LiteralString] = """
-CREATE TABLE IF NOT EXISTS schema_migration (
-    version       INTEGER NOT NULL PRIMARY KEY,
-    name          TEXT    NOT NULL,
-    checksum      BLOB    NOT NULL CHECK (length(checksum) = 32),
-    applied_at_ms INTEGER NOT NULL,
-    took_ms       INTEGER NOT NULL
-) STRICT
-"""
+USER_VERSION: Final[LiteralString] = "PRAGMA user_version"
 
 RECORD_MIGRATION: Final[LiteralString] = """
-INSERT INTO schema_migration (version, name, checksum, applied_at_ms, took_ms)
-VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO schema_migration (version, name, checksum, applied_at_ms, took_ms, works_from)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 """
 
 RECORDED_MIGRATIONS: Final[LiteralString] = """
@@ -65,6 +67,12 @@ class Migration(Struct, frozen=True):
         """SHA-256 of the text: a released file must never change."""
         return hashlib.sha256(self.sql.encode()).digest()
 
+    @property
+    def works_from(self) -> int:
+        """The oldest schema whose program can still read and write the file after this."""
+        mark = MARK.match(self.sql)
+        return int(mark["version"]) if mark else self.version
+
 
 class Applied(Struct, frozen=True):
     """A migration that this run brought in."""
@@ -81,13 +89,25 @@ class Recorded(Struct, frozen=True):
     checksum: bytes
 
 
+def free_on_card(folder: Path) -> int:
+    """How many bytes may still be written beside the school's file."""
+    return shutil.disk_usage(folder).free
+
+
 def migrate(
-    path: Path, migrations: Path, *, backups: Path, now_ms: int, vfs: str | None = None
+    path: Path,
+    migrations: Path,
+    *,
+    backups: Path,
+    now_ms: int,
+    vfs: str | None = None,
+    free_bytes: Callable[[Path], int] = free_on_card,
 ) -> list[Applied]:
     """Apply what is missing, alone with the files, and return what was applied.
 
-    Raises MigrationFailed (the file is as it was), SchemaMismatch (the file is newer, or
-    a released migration was edited), DataDirInUse (the box or the agent is running).
+    A file that a later release has left and that allows this one is not touched.
+    Raises MigrationFailed, NoRoomToMigrate, BackupFailed (the file is as it was), SchemaTooNew,
+    SchemaMismatch (a released migration was edited), DataDirInUse (box or agent is running).
     """
     known = read_migrations(migrations)
     with exclusive_lock(path.parent):
@@ -101,7 +121,7 @@ def migrate(
             return []
         backup = backups / f"before-{pending[-1].version:04}-{now_ms}.db"
         if not is_new:
-            back_up(path, backup)
+            copy_before_update(path, backup, free_bytes=free_bytes(path.parent))
         try:
             return _apply_all(path, pending, now_ms=now_ms, vfs=vfs)
         except apsw.Error as error:
@@ -125,7 +145,11 @@ def read_migrations(folder: Path) -> list[Migration]:
         match = FILE_NAME.fullmatch(file.name)
         assert match is not None, f"{file}: not NNNN_name.sql"
         assert int(match["version"]) == version, f"{file}: number {version:04} is missing or double"
-        found.append(Migration(version, match["name"], file.read_text(encoding="utf-8")))
+        migration = Migration(version, match["name"], file.read_text(encoding="utf-8"))
+        is_marked = MARK.match(migration.sql) is not None
+        assert is_marked or version <= UNMARKED_MAX, f"{file}: the first line is no `-- works from`"
+        assert 0 < migration.works_from <= version, f"{file}: works from a schema to come"
+        found.append(migration)
     return found
 
 
@@ -133,9 +157,7 @@ def schema_version(path: Path) -> int:
     """Return the number of the last migration in the file; 0 when there is none yet."""
     if not path.exists():
         return 0
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # another process may just be recovering
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # asking writes nothing
+    with closing(_only_looking(path)) as connection:
         return _version(connection)
 
 
@@ -148,10 +170,29 @@ def file_version(path: Path) -> int:
 
 
 def require_schema(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:
-    """Raise SchemaMismatch unless the file has exactly the schema this program knows."""
-    has, wants = schema_version(path), len(read_migrations(migrations))
-    if has != wants:
-        raise SchemaMismatch(f"{path} has schema {has}, this program needs {wants}")
+    """Raise SchemaMismatch or SchemaTooNew unless this program can work on the file as it is."""
+    has, knows = schema_version(path), len(read_migrations(migrations))
+    if has < knows:
+        raise SchemaMismatch(f"{path} has schema {has}, this program needs {knows}")
+    refuse_too_new(path, migrations)
+
+
+def refuse_too_new(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:
+    """Raise SchemaTooNew when a later release left the file in a way this one cannot work with."""
+    with closing(_only_looking(path)) as connection:
+        require_workable(connection, knows=len(read_migrations(migrations)))
+
+
+def migrations_ahead(db: Reader, migrations: Path = EDGE_MIGRATIONS) -> int:
+    """How many migrations the file has that this program does not know; 0 on an ordinary box."""
+    version = db.value(USER_VERSION)
+    assert isinstance(version, int)
+    return max(0, version - len(list(migrations.glob("*.sql"))))
+
+
+def spoken_version(path: Path, migrations: Path = EDGE_MIGRATIONS) -> int:
+    """What this program may say it knows: a newer file's further columns it does not."""
+    return min(schema_version(path), len(read_migrations(migrations)))
 
 
 def _is_empty(path: Path) -> bool:
@@ -164,6 +205,7 @@ def _is_empty(path: Path) -> bool:
         return True
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return not connection.execute("SELECT count(*) FROM sqlite_schema").get
 
 
@@ -171,13 +213,20 @@ def _version(connection: apsw.Connection) -> int:
     return int(connection.pragma("user_version"))
 
 
+def _only_looking(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)  # another process may just be recovering
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # asking writes nothing
+    return connection
+
+
 def _refuse_strangers(connection: apsw.Connection, known: list[Migration]) -> None:
-    version = _version(connection)
-    if version > len(known):
-        raise SchemaMismatch(f"the file has schema {version}, this program knows {len(known)}")
-    if version == 0:
+    require_workable(connection, knows=len(known))
+    if _version(connection) == 0:
         return
     for recorded in Reader(connection).rows(Recorded, RECORDED_MIGRATIONS):
+        if recorded.version > len(known):
+            continue  # of the release this box went back from
         migration = known[recorded.version - 1]
         if migration.checksum != recorded.checksum:
             raise SchemaMismatch(
@@ -200,7 +249,7 @@ def _apply(connection: apsw.Connection, migration: Migration, *, now_ms: int) ->
     transaction = Transaction(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        transaction.run(CREATE_SCHEMA_MIGRATION)
+        make_record(transaction)
         connection.execute("SAVEPOINT script")
         for _ in connection.execute(migration.sql):
             pass  # a script goes on only while it is stepped (T5)
@@ -208,7 +257,14 @@ def _apply(connection: apsw.Connection, migration: Migration, *, now_ms: int) ->
         took_ms = (time.monotonic_ns() - began) // 1_000_000
         transaction.run(
             RECORD_MIGRATION,
-            (migration.version, migration.name, migration.checksum, now_ms, took_ms),
+            (
+                migration.version,
+                migration.name,
+                migration.checksum,
+                now_ms,
+                took_ms,
+                migration.works_from,
+            ),
         )
         connection.pragma("user_version", migration.version)
         _verify(transaction, migration)

@@ -18,7 +18,6 @@ from appliance.database.wal import read_wal
 MAGIC: Final = b"SQLite format 3\0"
 HEADER_BYTES: Final = 100
 TABLE_LEAF, TABLE_INTERIOR, INDEX_LEAF, INDEX_INTERIOR = 0x0D, 0x05, 0x0A, 0x02
-LEAVES: Final = frozenset({TABLE_LEAF, INDEX_LEAF})
 INTERIORS: Final = frozenset({TABLE_INTERIOR, INDEX_INTERIOR})
 TABLE_KINDS: Final = frozenset({TABLE_LEAF, TABLE_INTERIOR})
 INDEX_KINDS: Final = frozenset({INDEX_LEAF, INDEX_INTERIOR})

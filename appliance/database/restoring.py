@@ -8,9 +8,10 @@ import apsw
 
 from appliance.database.backup import restore
 from appliance.database.connection import APPLICATION_ID, open_connection
-from appliance.database.faults import BackupUnusable
+from appliance.database.faults import BackupUnusable, SchemaTooNew
 from appliance.database.integrity import quick_check
 from appliance.database.lineage import leave_lineage
+from appliance.database.migrate import refuse_too_new
 from appliance.durable import sync_path
 
 BESIDE = ("", "-wal", "-shm")  # a database is these three until it is closed
@@ -38,8 +39,16 @@ def swap(fresh: Path, path: Path, aside: Path) -> None:
     a box with keys and without its database takes the ladder again.
     """
     _move_aside(path, aside)
+    with suppress(FileNotFoundError):  # the empty log first: without one the file seems to lack it
+        log_of(fresh).rename(log_of(path))
     fresh.rename(path)
+    remove_database(fresh)
     sync_path(path.parent)
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def _build(backup: Path, fresh: Path) -> None:
@@ -47,8 +56,9 @@ def _build(backup: Path, fresh: Path) -> None:
     try:
         _require_school(backup)
         restore(backup, fresh)
+        refuse_too_new(fresh)
         _leave_lineage(fresh)
-    except apsw.Error as error:
+    except (apsw.Error, SchemaTooNew) as error:
         raise BackupUnusable(f"restore {backup}: {error}") from error
     problems = quick_check(fresh).problems
     if problems:

@@ -1,9 +1,10 @@
 """A new database out of what can still be read of a damaged one.
 
-The old file is only read. The schema comes from our own migrations and never from the damaged
-file; rows are read page by page (`pages`, `trees`), go through every CHECK and key of the
-schema, and what is missing from a table is filled in from the newest backup. What is missing
-after that is said: by its key where an index still names it, by table otherwise.
+The old file is only read. The schema comes from our own migrations and not from the damaged
+file (`later` is the exception: a file of a later release); rows are read page by page (`pages`,
+`trees`), go through every CHECK and key of the schema, and what is missing from a table is filled
+in from the newest backup. What is missing after that is said: by its key where an index still
+names it, by table otherwise.
 """
 
 import time
@@ -16,10 +17,11 @@ import apsw
 from msgspec import Struct
 
 from appliance.database.connection import open_connection
-from appliance.database.faults import SalvageFailed
+from appliance.database.faults import SalvageFailed, SchemaTooNew
 from appliance.database.integrity import full_check
+from appliance.database.later import later_schema, lay_out_later
 from appliance.database.lineage import leave_lineage
-from appliance.database.migrate import lay_out, read_migrations
+from appliance.database.migrate import lay_out, read_migrations, require_schema
 from appliance.database.pages import Cell, Pages
 from appliance.database.reader import SQLiteValue
 from appliance.database.shape import Index, TableShape, shapes
@@ -29,7 +31,7 @@ from appliance.durable import sync_path
 # What a backup must not bring back: who was signed in, and what had long been sent.
 NOT_FROM_BACKUP: Final = frozenset(
     {"session", "hub_enrolment", "job_run", "sync_budget", "sync_dirty", "sync_exception"}
-    | {"sync_segment", "sync_stream", "schema_migration"}
+    | {"sync_segment", "sync_stream", "sync_forgotten", "schema_migration"}
 )
 OWN: Final = "schema_migration"  # the new file has its own
 STATISTICS: Final = ("sqlite_stat1", "sqlite_stat4")
@@ -88,7 +90,7 @@ def salvage(
     began = time.monotonic_ns()
     try:
         rows, losses, homeless = _build(path, fresh, backup, migrations, now_ms)
-    except (apsw.Error, OSError) as error:
+    except (apsw.Error, OSError, SchemaTooNew) as error:
         raise SalvageFailed(f"salvage {path}: {error}") from error
     took_ms = (time.monotonic_ns() - began) // 1_000_000
     return Salvaged(rows=rows, losses=losses, homeless_pages=homeless, took_ms=took_ms)
@@ -98,16 +100,26 @@ def _build(
     path: Path, fresh: Path, backup: Path | None, migrations: Path, now_ms: int
 ) -> tuple[int, list[TableLoss], int]:
     pages = Pages(path)
-    version = pages.user_version or (_version(backup) if backup else 0)
-    if not 0 < version <= len(read_migrations(migrations)):
-        version = len(read_migrations(migrations))
-    lay_out(fresh, migrations, version=version, now_ms=now_ms)
+    _lay_out(pages, fresh, backup, migrations, now_ms)
     with closing(open_connection(fresh, role="writer")) as connection:
         found = _fill(connection, pages, backup)
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     _verify(fresh)
     sync_path(fresh)
     return found
+
+
+def _lay_out(pages: Pages, fresh: Path, backup: Path | None, migrations: Path, now_ms: int) -> None:
+    """Make the tables: by the file's own version, which may be a later release's."""
+    knows = len(read_migrations(migrations))
+    later = later_schema(pages, backup, knows=knows)
+    if later is not None:
+        lay_out_later(fresh, later)
+        require_schema(fresh, migrations)  # else nobody here could work on what is saved
+        return
+    version = pages.user_version or (_version(backup) if backup else 0)
+    version = version if 0 < version <= knows else knows
+    lay_out(fresh, migrations, version=version, now_ms=now_ms)
 
 
 def _fill(

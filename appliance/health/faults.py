@@ -11,6 +11,14 @@ class ClockKnown(Conflict):
     hint = "If the box is right, set the phone. If it is wrong, tell the district."
 
 
+class ClockJustSet(Conflict):
+    """Two people set it at the same moment; the first one won."""
+
+    code = "clock-just-set"
+    title = "Another phone has just set the clock to another time"
+    hint = "Look at the box's time on the page Clock. If it is wrong, wait a minute and set it."
+
+
 class ClockElsewhere(Conflict):
     """This process takes the machine's clock as it is."""
 

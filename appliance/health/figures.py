@@ -2,6 +2,7 @@
 
 from appliance.clock import CERTAIN, TOLD
 from appliance.telemetry.findings import Signs, size
+from appliance.telemetry.vitals import Vitals
 from appliance.web.moments import moment
 
 CLOCK_WORDS = {0: "not known", 1: "not sure", TOLD: "told", CERTAIN: "certain"}
@@ -9,22 +10,29 @@ CLOCK_WORDS = {0: "not known", 1: "not sure", TOLD: "told", CERTAIN: "certain"}
 
 def figures(signs: Signs) -> dict[str, str]:
     """Everything a person who helps from afar asks for first."""
-    vitals = signs.vitals
+    return {
+        **machine_figures(signs.vitals),
+        "Written to the card": _wear(signs),
+        "Phones signed in": str(signs.clients),
+        "Changes that wait for the district": _unsent(signs),
+        "Last copy on this card": _when(signs.backup_at_ms),
+        **{line.title: line.words for line in signs.backups if line.kind != "info"},
+        "Last check": _when(signs.check_at_ms),
+        "Clock": f"{moment(signs.now_ms)} ({CLOCK_WORDS[signs.clock_quality]})",
+    }
+
+
+def machine_figures(vitals: Vitals) -> dict[str, str]:
+    """What can be said without asking the database."""
     celsius = vitals.temperature_c
     return {
         "Free on the card": f"{size(vitals.disk_free_bytes)} of {size(vitals.disk_total_bytes)}",
-        "Written to the card": _wear(signs),
         "Temperature": "no sensor" if celsius is None else f"{celsius:.0f} °C",
-        "Power": _power(signs),
+        "Power": _power(vitals),
         "Memory of the box": size(vitals.uss_bytes),
         "Memory free": size(vitals.memory_free_bytes),
         "Database": size(vitals.database_bytes),
         "Log beside it": size(vitals.wal_bytes),
-        "Phones signed in": str(signs.clients),
-        "Changes that wait for the district": _unsent(signs),
-        "Last backup": _when(signs.backup_at_ms),
-        "Last check": _when(signs.check_at_ms),
-        "Clock": f"{moment(signs.now_ms)} ({CLOCK_WORDS[signs.clock_quality]})",
     }
 
 
@@ -35,10 +43,10 @@ def _wear(signs: Signs) -> str:
     return f"{size(written)} on {day}"
 
 
-def _power(signs: Signs) -> str:
-    if signs.vitals.power.under_voltage:
+def _power(vitals: Vitals) -> str:
+    if vitals.power.under_voltage:
         return "too little voltage"
-    return "battery" if signs.vitals.power.on_battery else "no complaint from the board"
+    return "battery" if vitals.power.on_battery else "no complaint from the board"
 
 
 def _unsent(signs: Signs) -> str:

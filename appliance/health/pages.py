@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 import msgspec
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
@@ -14,10 +14,13 @@ from appliance.clock import Clock, clock_quality
 from appliance.database.writer import Writer
 from appliance.discovery.announcer import lan_addresses
 from appliance.errors import Conflict
+from appliance.health.bundle import bundle
 from appliance.health.clock_setting import clock_read, local_ms, set_clock
+from appliance.health.doctor import diagnose
 from appliance.health.figures import figures
 from appliance.health.models import ClockForm, PhoneTime
-from appliance.health.poster import HTTP_PORT, ways_in
+from appliance.health.network import network_figures, network_findings, read_network
+from appliance.health.poster import HTTP_PORT, lasting, ways_in
 from appliance.settings import Settings
 from appliance.telemetry.findings import Signs, all_findings, worst
 from appliance.telemetry.routes import Telemetry
@@ -31,12 +34,13 @@ async def box_page(
 ) -> Template:
     """Answer in one word whether all is well, then what to do, then the figures."""
     signs = await signs_now(telemetry, clock)
-    findings = all_findings(signs)
+    network = await asyncio.to_thread(read_network)
+    findings = [*all_findings(signs), *network_findings(network)]
     context = {
         "status": worst(findings),
         "findings": findings,
         "signs": signs,
-        "figures": figures(signs),
+        "figures": figures(signs) | network_figures(network),
         "telemetry": telemetry,
     }
     return Template("health/templates/box.html", context=context)
@@ -53,6 +57,17 @@ async def signs_now(telemetry: Telemetry, clock: Clock) -> Signs:
         clock_quality=clock_quality(),
         host_name=telemetry.host_name(),
     )
+
+
+@get("/box/support-file", media_type="application/zip")
+async def support_file(settings: NamedDependency[Settings]) -> Response[bytes]:
+    """Hand out the file for whoever helps from afar; nobody's name is in it."""
+
+    def made() -> bytes:
+        return bundle(settings, diagnose(settings))
+
+    headers = {"content-disposition": 'attachment; filename="darasa-support.zip"'}
+    return Response(await asyncio.to_thread(made), headers=headers)
 
 
 @get("/clock", sync_to_thread=False)
@@ -85,15 +100,19 @@ def _clock_page(clock: Clock, *, unread: bool = False, refused: Conflict | None 
     return Template("health/templates/clock.html", context=context)
 
 
-@get("/box/poster", sync_to_thread=False)
+@get("/box/poster", sync_to_thread=True)
 def poster_page(
     telemetry: NamedDependency[Telemetry], settings: NamedDependency[Settings], state: State
 ) -> Template:
     """Print the ways into the box for the wall."""
     port: int = state.port or HTTP_PORT
     name = telemetry.host_name() or settings.host_name
-    context = {"ways": ways_in(name, lan_addresses(), port), "is_announced": telemetry.host_name()}
+    context = {
+        "ways": ways_in(name, lasting(lan_addresses()), port),
+        "networks": [each.network for each in read_network().radios if each.network],
+        "is_announced": telemetry.host_name(),
+    }
     return Template("health/templates/poster.html", context=context)
 
 
-ROUTES: Final = (box_page, clock_page, post_clock, poster_page)
+ROUTES: Final = (box_page, support_file, clock_page, post_clock, poster_page)

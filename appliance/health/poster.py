@@ -9,6 +9,8 @@ import segno
 from markupsafe import Markup
 from msgspec import Struct
 
+from appliance.health.network import OWN_CHOICE
+
 HTTP_PORT: Final = 80
 MODULE_PIXELS: Final = 8
 
@@ -24,6 +26,12 @@ def ways_in(host_name: str, addresses: tuple[str, ...], port: int) -> list[Way]:
     """The name first, then the numbers."""
     hosts = (f"{host_name}.local", *addresses)
     return [_way(address_of(host, port)) for host in hosts]
+
+
+def lasting(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """The numbers worth printing: one of our own choosing only where nobody gave another."""
+    given = tuple(each for each in addresses if not each.startswith(OWN_CHOICE))
+    return given or addresses
 
 
 def address_of(host: str, port: int) -> str:

@@ -1,5 +1,6 @@
 """The same as the pages, as JSON."""
 
+import asyncio
 from typing import Final
 
 from litestar import get, put
@@ -11,6 +12,7 @@ from appliance.database.writer import Writer
 from appliance.health.clock_setting import clock_read, set_clock
 from appliance.health.figures import figures
 from appliance.health.models import ClockRead, HealthRead, PhoneTime
+from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.pages import signs_now
 from appliance.settings import Settings
 from appliance.telemetry.findings import all_findings, worst
@@ -23,8 +25,10 @@ async def get_health(
 ) -> HealthRead:
     """One word, what there is to do, and the figures."""
     signs = await signs_now(telemetry, clock)
-    findings = all_findings(signs)
-    return HealthRead(status=worst(findings), findings=findings, figures=figures(signs))
+    network = await asyncio.to_thread(read_network)
+    findings = [*all_findings(signs), *network_findings(network)]
+    read = figures(signs) | network_figures(network)
+    return HealthRead(status=worst(findings), findings=findings, figures=read)
 
 
 @get("/api/v1/clock", sync_to_thread=False)

@@ -12,7 +12,7 @@ from appliance.clock import TOLD, Clock, clock_quality
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.maintenance.guards import Conditions
-from appliance.maintenance.lessons import is_lesson_time, lesson_spans
+from appliance.maintenance.lessons import is_lesson_time, timetable
 from appliance.room import card_of
 from appliance.settings import Settings
 from appliance.telemetry.card import read_wear
@@ -58,7 +58,9 @@ def conditions(box: Box) -> Conditions:
     is_today = latest is not None and local is not None and latest[0] == local.date().isoformat()
     return Conditions(
         idle_for_s=box.idle_for_s(),
-        is_lesson_time=is_lesson_time(lesson_spans(settings.lesson_hours), local),
+        is_lesson_time=is_lesson_time(
+            timetable(settings.lesson_hours, settings.lesson_days), local
+        ),
         card=card_of(settings.data_dir),
         database_bytes=size_bytes(settings.database),
         temperature_c=temperature_c(),

@@ -8,12 +8,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from appliance.backups.nightly import ROOM_FACTOR
 from appliance.room import Card
 from appliance.telemetry.power import Power
 from appliance.telemetry.vitals import TEMPERATURE_C_WARM
 
 IDLE_S: Final = 300.0  # nobody asked for anything in this long: no class is at work
-ROOM_FACTOR: Final = 2.2  # the copy, its journal, and space to hand in meanwhile
 
 
 class Conditions(Struct, frozen=True, kw_only=True):

@@ -11,13 +11,12 @@ from appliance.accounts.queries import identity, is_claimed
 from appliance.backups.faults import MediumMissing, WrongMedium
 from appliance.backups.media import find
 from appliance.backups.nightly import copy_tonight, nightly_copies
+from appliance.backups.trial import TRIAL_FACTOR
 from appliance.backups.turns import drilled_this_week
 from appliance.database.compact import compact
-from appliance.database.copies import check_copy
 from appliance.database.integrity import foreign_key_check, quick_check
-from appliance.durable import put_private
-from appliance.errors import DarasaError
 from appliance.maintenance.box import DAY_MS, Box, conditions
+from appliance.maintenance.checking import DamageFound, check_newest
 from appliance.maintenance.commands import (
     free_some_pages,
     optimize,
@@ -26,6 +25,7 @@ from appliance.maintenance.commands import (
 )
 from appliance.maintenance.guards import IDLE_S, lacks_room
 from appliance.maintenance.queries import pages
+from appliance.maintenance.stops import note_trouble
 from appliance.telemetry.commands import add_sample
 from appliance.telemetry.vitals import read_vitals
 
@@ -37,15 +37,6 @@ KEPT_R4_MS: Final = 0  # ephemeral: a session that is over is over
 STEPS_MAX: Final = 4_000  # 4 GiB at 1 MiB a step: more waits for the next night
 PAUSE_S: Final = 0.02  # between steps; a hand-in waits for one step at most
 FREE_PERCENT_MAX: Final = 25  # beyond this a file is worth writing anew
-TRIAL_FACTOR: Final = 3.2  # the copy, then what is unsealed and restored from it, and its log
-
-
-class DamageFound(DarasaError):
-    """quick_check found damage."""
-
-    code = "database-damaged"
-    title = "The database is damaged"
-    hint = "Restart the box when the lesson is over: it repairs itself at its start."
 
 
 async def prune_logs(box: Box) -> str:
@@ -94,7 +85,7 @@ async def check_quickly(box: Box) -> str:
     """Read the whole file once; fail when it is damaged, and have the next start repair it."""
     report = await box.readers.read(quick_check)
     if report.problems:
-        put_private(box.settings.unclean, b"damaged\n")
+        note_trouble(box.settings.running, "damaged")
         raise DamageFound("; ".join(report.problems))
     return f"ok in {report.took_ms} ms"
 
@@ -111,11 +102,8 @@ async def check_keys(box: Box) -> str:
 
 async def check_backup(box: Box) -> str:
     """Read every page and every index of the newest backup; the live file is left in peace."""
-    newest = nightly_copies(box.settings.backups)[0]  # the schedule asks lacks_backup first
-    report = await asyncio.to_thread(check_copy, newest)
-    if report.problems:
-        raise DamageFound(f"{newest.name}: {'; '.join(report.problems)}")
-    return f"{newest.name} ok in {report.took_ms} ms"
+    # The schedule asks lacks_backup first.
+    return await asyncio.to_thread(check_newest, nightly_copies(box.settings.backups))
 
 
 async def back_up_nightly(box: Box) -> str:

@@ -1,28 +1,39 @@
-"""When lessons may be given: the hours a school has set, and the minutes around the bell."""
+"""When lessons may be given: the hours and days a school has set, and the minutes around."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 Span = tuple[int, int]  # minutes since midnight
 
 MINUTES: Final = 24 * 60
 BELL_MINUTES: Final = 20  # before the first bell phones come back, after the last work is saved
+WEEK: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def lesson_spans(hours: str) -> list[Span]:
-    """Read `7:30-12,13-16`; a span that ends before it begins goes past midnight.
+class Timetable(Struct, frozen=True):
+    """Spans of minutes, and the weekdays (Monday is 0) on which one may begin."""
 
-    `0-24`, or one that ends as it begins, is the whole day.
+    spans: list[Span]
+    days: frozenset[int]
+
+
+def timetable(hours: str, days: str = "") -> Timetable:
+    """Read `7:30-12,13-16` and `sun-thu`; a span that ends before it begins goes past midnight.
+
+    `0-24`, or one that ends as it begins, is the whole day. No days are every day.
     """
-    return [_span(each) for each in hours.split(",") if each]
+    spans = [_span(each) for each in hours.split(",") if each]
+    named = [day for each in days.split(",") if each for day in _days(each)]
+    return Timetable(spans, frozenset(named or range(len(WEEK))))
 
 
-def is_lesson_time(spans: list[Span], local: datetime | None) -> bool:
+def is_lesson_time(table: Timetable, local: datetime | None) -> bool:
     """Whether a lesson may run, or is about to. A time nobody vouches for says nothing."""
     if local is None:
         return False
-    minute = local.hour * 60 + local.minute
-    return any(_is_within(minute, begin, end) for begin, end in spans)
+    return any(_is_within(table.days, local, begin, end) for begin, end in table.spans)
 
 
 def _span(words: str) -> Span:
@@ -35,6 +46,14 @@ def _minute(words: str) -> int:
     return int(hour) % 24 * 60 + int(minute or 0)
 
 
-def _is_within(minute: int, begin: int, end: int) -> bool:
+def _days(words: str) -> list[int]:
+    first, _, last = words.partition("-")
+    begin, end = WEEK.index(first), WEEK.index(last or first)
+    return [(begin + after) % len(WEEK) for after in range((end - begin) % len(WEEK) + 1)]
+
+
+def _is_within(days: frozenset[int], local: datetime, begin: int, end: int) -> bool:
     length = ((end - begin) % MINUTES or MINUTES) + 2 * BELL_MINUTES
-    return (minute - begin + BELL_MINUTES) % MINUTES < min(length, MINUTES)
+    since = (local.hour * 60 + local.minute - begin + BELL_MINUTES) % MINUTES
+    began = local - timedelta(minutes=since - BELL_MINUTES)  # a night lesson is of the day before
+    return began.weekday() in days and since < min(length, MINUTES)

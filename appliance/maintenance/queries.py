@@ -6,14 +6,6 @@ from msgspec import Struct
 
 from appliance.database.reader import Reader
 
-LAST_RUN: Final[LiteralString] = """
-SELECT name, state, started_at_ms, took_ms, effect
-  FROM job_run
- WHERE name = ?1
- ORDER BY started_at_ms DESC
- LIMIT 1
-"""
-
 # A success in the future was written under a wrong clock: it proves nothing.
 LAST_SUCCESS_AT: Final[LiteralString] = """
 SELECT started_at_ms
@@ -40,21 +32,6 @@ SELECT p.page_count AS pages, f.freelist_count AS free
   FROM pragma_page_count AS p
  CROSS JOIN pragma_freelist_count AS f
 """
-
-
-class JobRun(Struct, frozen=True):
-    """One run and its effect, in the job's own words."""
-
-    name: str
-    state: str
-    started_at_ms: int
-    took_ms: int
-    effect: str
-
-
-def last_run(db: Reader, name: str) -> JobRun | None:
-    """The latest run of a job, whatever came of it."""
-    return db.row(JobRun, LAST_RUN, (name,))
 
 
 class Pages(Struct, frozen=True):

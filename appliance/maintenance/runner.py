@@ -3,13 +3,14 @@
 The wall clock says which work is due and the monotonic one when to look: a board's clock is
 set by years at a time, and a timer that waits for a date would wait for ever
 (docs/decisions/0019). Whether a job did its work is our own record, because "executed" says
-nothing about the effect. Work is done one piece at a time, and never in a lesson.
+nothing about the effect. Work is done one piece at a time, and never in a lesson;
+only the room on the card is looked after beside it.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -41,8 +42,8 @@ class Night:
         self._held: Final[dict[str, str]] = {}  # the reason that is in the journal already
         self._wear_s = self._started_s
 
-    async def look(self) -> None:
-        """Do what is due and may be done; a few milliseconds when nothing is."""
+    async def keep_room(self) -> None:
+        """Do without as the card fills, also while a job writes; count what is written to it."""
         box = self._box
         now_s = box.monotonic_s()
         if (words := await make_room(box)) is not None:
@@ -50,7 +51,11 @@ class Night:
         if now_s - self._wear_s >= WEAR_S:
             self._wear_s = now_s
             await asyncio.to_thread(count_wear, box)
-        for job in self.due() if now_s - self._started_s >= SETTLE_S else []:
+
+    async def look(self) -> None:
+        """Do what is due and may be done; a few milliseconds when nothing is."""
+        is_settled = self._box.monotonic_s() - self._started_s >= SETTLE_S
+        for job in self.due() if is_settled else []:
             await self._try(job)
 
     def due(self) -> list[Job]:
@@ -90,21 +95,24 @@ class Night:
 
 
 @asynccontextmanager
-async def maintenance(box: Box) -> AsyncIterator[Night]:
-    """Keep house while the app lives. Whatever goes wrong, there is a next look."""
-    night = Night(box)
+async def maintenance(box: Box, jobs: tuple[Job, ...] = NIGHT) -> AsyncIterator[Night]:
+    """Keep house while the app lives. Whatever goes wrong, there is a next look.
+
+    Two at a time: a job takes minutes, and the one that writes most fills the card fastest.
+    """
+    night = Night(box, jobs)
     try:
-        async with beside(_keep_looking(night)):
+        async with beside(_keep_at(night.keep_room)), beside(_keep_at(night.look)):
             yield night
     finally:
         count_wear(box)
 
 
-async def _keep_looking(night: Night) -> None:
+async def _keep_at(look: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(LOOK_S)
         try:
-            await night.look()
+            await look()
         except (DarasaError, OSError) as error:
             logger.warning("housekeeping put off cause=%s", error)
         except Exception:  # a damaged page, or a bug of ours: the lights must still be told

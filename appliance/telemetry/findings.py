@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from appliance.backups.words import DRILL, LAST, NONE, BackupLine
 from appliance.clock import TOLD
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import (
@@ -27,6 +28,8 @@ DAMAGE: Final = {
     "quick-check": "Switch the box off and on when the lesson is over: it repairs itself.",
     "full-check": "Only a copy is damaged. Make a backup on a stick, and put a new card in soon.",
 }
+
+TOLD_BY_STICKS: Final = ("backup-to-stick", "restore-drill")  # in words of their own: `_away`
 
 
 class Finding(Struct, frozen=True):
@@ -50,10 +53,17 @@ class Signs(Struct, frozen=True, kw_only=True):
     clients: int
     backup_at_ms: int | None
     check_at_ms: int | None
+    backups: list[BackupLine]
     card_day: tuple[str, int] | None
     card_day_bytes_max: int
     host_name: str | None = None
     host_name_wanted: str | None = None
+    migrations_ahead: int = 0
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether a backup away from this card was ever made and restored."""
+        return any(line.title == LAST for line in self.backups)
 
     def job(self, name: str) -> JobState | None:
         """The last run of one job."""
@@ -75,6 +85,7 @@ def all_findings(signs: Signs) -> list[Finding]:
         *_card_wear(signs),
         *_clock(signs),
         *_network(signs),
+        *_release(signs),
         *work_findings(signs),
         *night_findings(signs),
     ]
@@ -157,16 +168,55 @@ def _network(signs: Signs) -> list[Finding]:
     return [Finding("soon", "name", words, todo)]
 
 
+def _release(signs: Signs) -> list[Finding]:
+    if signs.migrations_ahead == 0:
+        return []
+    words = "This box went back to an older release: the newer one did not become well on it."
+    todo = "Nothing is lost and the school goes on. Send a support file, and try the next release."
+    return [Finding("soon", "release", words, todo)]
+
+
 def work_findings(signs: Signs) -> list[Finding]:
-    """Whether a lost box would take work with it."""
+    """Whether a lost box would take work with it: what the district lacks, what no stick has."""
     if signs.contact is None:
         return []
-    if not signs.contact.is_enrolled:
-        todo = "Join a district, or keep a backup on a stick at another place."
-        return [Finding("soon", "work", "The school's work is on this box only.", todo)]
+    return [*_alone(signs), *_away(signs), *_unsent(signs)]
+
+
+def _alone(signs: Signs) -> list[Finding]:
+    if (signs.contact and signs.contact.is_enrolled) or signs.has_backup:
+        return []
+    todo = "Prepare a backup stick on the page Backups, or join a district."
+    return [Finding("soon", "work", "The school's work is on this box only.", todo)]
+
+
+def _away(signs: Signs) -> list[Finding]:
+    """What there is to say about backups on sticks, in the words of their own page."""
+    aged = {LAST, DRILL}  # how old they are somebody must vouch for
+    lines = [
+        line
+        for line in signs.backups
+        if line.kind in {"wait", "bad"}
+        and (signs.clock_quality >= TOLD or line.title not in aged)
+        and not (line.title == NONE and _alone(signs))
+    ]
+    return [
+        Finding(
+            "now" if line.kind == "bad" and line.title in aged else "soon",
+            "backups",
+            f"{line.title}: {line.words}",
+            line.todo,
+        )
+        for line in lines
+    ]
+
+
+def _unsent(signs: Signs) -> list[Finding]:
     since_ms = signs.unsent.oldest_since_ms
-    is_sure = signs.clock_quality >= TOLD
-    if since_ms is None or not is_sure or signs.now_ms - since_ms < UNSENT_OLD_MS:
+    is_joined = signs.contact is not None and signs.contact.is_enrolled
+    if not is_joined or since_ms is None or signs.clock_quality < TOLD:
+        return []
+    if signs.now_ms - since_ms < UNSENT_OLD_MS:
         return []
     days = (signs.now_ms - since_ms) // DAY_MS
     words = f"{signs.unsent.waiting} changes have waited {days} days for the district."
@@ -192,7 +242,7 @@ def _backup(signs: Signs) -> list[Finding]:
     if old_ms < BACKUP_OLD_MS:
         return []
     level: Literal["soon", "now"] = "now" if old_ms >= BACKUP_TOO_OLD_MS else "soon"
-    words = f"The last backup is {old_ms // DAY_MS} days old."
+    words = f"The last copy on this card is {old_ms // DAY_MS} days old."
     return [Finding(level, "backup", words, todo)]
 
 
@@ -217,7 +267,7 @@ def _failed(signs: Signs) -> list[Finding]:
     return [
         Finding("soon", "night", f"Last night's {run.name} did not work: {run.effect}", todo)
         for run in signs.runs
-        if run.state == "failed" and run.name not in DAMAGE
+        if run.state == "failed" and run.name not in {*DAMAGE, *TOLD_BY_STICKS}
     ]
 
 

@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from appliance.backups.words import backup_lines
 from appliance.clock import TOLD
+from appliance.database.migrate import migrations_ahead
 from appliance.database.reader import Reader
 from appliance.settings import Settings
 from appliance.telemetry.card import read_wear
@@ -34,8 +36,10 @@ def read_signs(
         clients=clients(db, now_ms=now_ms),
         backup_at_ms=last_success_of(db, "backup", until_ms=until_ms),
         check_at_ms=last_success_of(db, "quick-check", until_ms=until_ms),
+        backups=backup_lines(settings, now_ms=now_ms),
         card_day=read_wear(settings.card_wear).latest_day,
         card_day_bytes_max=settings.card_day_bytes_max,
         host_name=host_name,
         host_name_wanted=settings.host_name,
+        migrations_ahead=migrations_ahead(db),
     )

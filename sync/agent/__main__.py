@@ -20,7 +20,7 @@ from appliance.clock import clock_quality, listen, system_clock
 from appliance.database.agent import AgentDatabase
 from appliance.database.faults import DataDirInUse
 from appliance.database.lock import shared_lock
-from appliance.database.migrate import file_version, require_schema, schema_version
+from appliance.database.migrate import file_version, require_schema, spoken_version
 from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
@@ -228,7 +228,7 @@ def _stamp(settings: Settings) -> Stamp:
     return Stamp(
         now_ms=system_clock(),
         clock_quality=clock_quality(),
-        schema_version=schema_version(settings.database),
+        schema_version=spoken_version(settings.database),
         app_version=version("darasa"),
     )
 
@@ -294,7 +294,7 @@ def _agent(settings: Settings) -> Agent:
     seams = Seams(
         system_clock, None, hardware_name(), version("darasa"), fingerprint(settings.data_dir)
     )
-    return Agent(settings, seams, schema_version=schema_version(settings.database))
+    return Agent(settings, seams, schema_version=spoken_version(settings.database))
 
 
 @contextmanager

@@ -4,8 +4,8 @@ Looked at in every conversation, after the school's work was sent and the list w
 Files and rows go first, then what was sealed and has arrived; when no deleted byte is left in
 the database, and no file beside it that nobody names, the box says so. Whatever is still on its
 way to the district is waited for, and an older backup that brings somebody back begins it again.
-Nothing here is remembered between two conversations: the list and the answers are in the
-database.
+What is remembered between two conversations is in the database: the list, the answers, and whom
+this very file has forgotten.
 """
 
 import hashlib
@@ -27,17 +27,25 @@ from sync.registry import TABLES
 PAYLOADS_AT_ONCE: Final = 4  # of 128 KB, zeroed: 10 ms on the board
 
 # Also somebody who was forgotten before, and whom a backup has brought back.
-LISTED: Final[LiteralString] = """
-SELECT e.id,
-       EXISTS (SELECT 1
-                 FROM person AS p
-                WHERE p.id     = e.id
-                  AND p.state <> 'erased') AS is_here
+TO_FORGET: Final[LiteralString] = """
+SELECT e.id
   FROM erasure AS e
+  LEFT JOIN sync_forgotten AS f
+    ON f.epoch     = ?1
+   AND f.person_id = e.id
+  LEFT JOIN person AS p
+    ON p.id     = e.id
+   AND p.state <> 'erased'
+ WHERE f.person_id IS NULL
+    OR p.id IS NOT NULL
  ORDER BY e.id
 """
 
-HAS_ANSWERED: Final[LiteralString] = "SELECT EXISTS (SELECT 1 FROM erasure_answer WHERE id = ?1)"
+NOTE_FORGOTTEN: Final[LiteralString] = """
+INSERT INTO sync_forgotten (epoch, person_id)
+VALUES (?1, ?2)
+    ON CONFLICT (epoch, person_id) DO NOTHING
+"""
 
 # Of earlier epochs everything may go: their rows were marked and sealed again.
 SOME_PAYLOADS: Final[LiteralString] = """
@@ -94,24 +102,20 @@ def are_traces_sealed(db: AgentDatabase) -> bool:
 
 
 class Listed(Struct, frozen=True):
-    """Somebody on the district's list, and whether this database has them."""
+    """Somebody on the district's list."""
 
     id: UUID
-    is_here: bool
 
 
 def to_forget(db: AgentDatabase, me: Identity) -> list[UUID]:
-    """Whom this lineage of the log has not answered for, or has again.
+    """Whom this lineage of the log has not forgotten, or has again.
 
     A copy of this card, and what was on it before a restore, have answered for themselves: the
-    recovery pull brings their answers, and may bring a teacher's row that has lost its name,
-    while marks, secrets and images of theirs still lie here.
+    recovery pull brings their answers, also of a lineage that this board alone goes on with, and
+    may bring a teacher's row that has lost its name, while marks, secrets and images of theirs
+    still lie here.
     """
-    return [
-        each.id
-        for each in db.rows(Listed, LISTED)
-        if each.is_here or not db.value(HAS_ANSWERED, (answer_id(me, each.id),))
-    ]
+    return [each.id for each in db.rows(Listed, TO_FORGET, (me.epoch,))]
 
 
 def answer_id(me: Identity, person_id: UUID) -> UUID:
@@ -147,4 +151,5 @@ def _answer(db: AgentDatabase, me: Identity, removed: dict[UUID, int], *, now_ms
         for person_id, rows in removed.items():
             names = (answer_id(me, person_id), person_id, me.node_id)
             tx.run(ANSWER, (*names, rows, now_ms))
+            tx.run(NOTE_FORGOTTEN, (me.epoch, person_id))
     return 0

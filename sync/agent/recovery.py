@@ -118,13 +118,14 @@ def enter_epoch(tx: Transaction, epoch: UUID, incarnation: UUID) -> None:
 def mark_next(db: AgentDatabase, me: Identity, *, now_ms: int) -> None:
     """Mark the next few rows; the cursor moves with them."""
     assert me.remark_tbl is not None
-    table = TABLE_NUMBERED[me.remark_tbl]
+    table = TABLE_NUMBERED.get(me.remark_tbl)  # None: a later release was given up at its own
     with db.changing() as tx:
-        last = mark_rows(db, tx, table, me.remark_pk or b"", me.node_id, now_ms=now_ms)
-        if last is not None:
-            tx.run(MOVE_MARKER, (table.number, last))
-            return
-        following = table_after(table.number)
+        if table is not None:
+            last = mark_rows(db, tx, table, me.remark_pk or b"", me.node_id, now_ms=now_ms)
+            if last is not None:
+                tx.run(MOVE_MARKER, (table.number, last))
+                return
+        following = table_after(me.remark_tbl)
         tx.run(MOVE_MARKER, (following.number, b"") if following else (None, None))
         if following is None:
             tx.run(DROP_PAYLOADS, (me.epoch,))

@@ -27,12 +27,13 @@ from sync.core.columns import Rows
 from sync.core.segment import Sealed, pack_rows, seal
 from sync.merge import order_of
 from sync.protocol import SEGMENT_RAW_BYTES_MAX, SEGMENT_ROWS_MAX, SegmentHeader
-from sync.registry import TABLE_NUMBERED, Table
+from sync.registry import TABLE_NUMBER_MAX, TABLE_NUMBERED, Table
 
+# ?4: a later release that was given up may have left rows of tables that only it knows; they wait.
 READ_WAITING: Final[LiteralString] = """
 SELECT tbl, pk, seq
   FROM sync_dirty
- WHERE lane = ?1 AND rank <= ?3
+ WHERE lane = ?1 AND rank <= ?3 AND tbl <= ?4
  ORDER BY rank, day DESC, seq
  LIMIT ?2
 """
@@ -138,7 +139,8 @@ def seal_rows(
 
 def read_batch(db: AgentDatabase, lane: int, share: Share) -> Batch:
     """Read marks in the order of sealing, and their rows, until the segment is full."""
-    marks = db.rows(Mark, READ_WAITING, (lane, SEGMENT_ROWS_MAX, share.rank_max))
+    args = (lane, SEGMENT_ROWS_MAX, share.rank_max, TABLE_NUMBER_MAX)
+    marks = db.rows(Mark, READ_WAITING, args)
     taken: list[Mark] = []
     rows: defaultdict[int, list[Row]] = defaultdict(list)
     versions = {}

@@ -23,6 +23,7 @@ from sync.protocol import (
     encode,
     genesis,
 )
+from sync.registry import TABLE_NUMBER_MAX
 
 RANK_MAX: Final = 2  # sync_dirty.rank: 0 hand-ins and marks, 1 facts, 2 the rest
 
@@ -42,7 +43,7 @@ SELECT s.lane, s.cur_n, s.cur_hash, s.trimmed_n, s.received_n, s.applied_n
 READ_LANES: Final[LiteralString] = """
 SELECT s.lane, s.cur_n, s.received_n,
        EXISTS (SELECT 1 FROM sync_dirty AS d
-                WHERE d.lane = s.lane AND d.rank <= ?2) AS has_waiting
+                WHERE d.lane = s.lane AND d.rank <= ?2 AND d.tbl <= ?3) AS has_waiting
   FROM sync_stream AS s
  WHERE s.epoch = ?1
  ORDER BY s.lane
@@ -184,7 +185,7 @@ def stream_states(db: Reader, epoch: UUID) -> list[StreamState]:
 
 def lane_views(db: Reader, epoch: UUID, rank_max: int = RANK_MAX) -> list[LaneView]:
     """What the next step depends on, lane by lane; rows of a later rank do not wait."""
-    return db.rows(LaneView, READ_LANES, (epoch, rank_max))
+    return db.rows(LaneView, READ_LANES, (epoch, rank_max, TABLE_NUMBER_MAX))
 
 
 def own_hash(db: Reader, me: Identity, lane: int, n: int) -> bytes | None:

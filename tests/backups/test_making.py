@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +130,17 @@ def test_old_ones_go_only_after_a_new_one_has_passed(make, stick):
     assert len(on_stick(stick)) == 7
 
 
+def test_after_a_restore_the_new_backups_are_the_newest(make, settings, stick, write, tmp_path):
+    """The restored school has changed less often than what was there before."""
+    first = shutil.copy(stick / "darasa-backup" / make().file, tmp_path)
+    for day in range(1, 8):
+        write(lambda tx: tx.run("UPDATE person SET version = version + 1"))
+        make(NOW_MS + day * DAY_MS)
+    restore_school(settings, Path(first), code=nobody_asks, now_ms=NOW_MS)
+    run = make(NOW_MS + 7 * DAY_MS + 1_000)
+    assert run.file in on_stick(stick)
+
+
 def test_the_stick_of_another_school_is_named_and_left_alone(make, settings, stick, school):
     prepare(stick, new_id(), "Lycée de Thiès")
     before = sorted(stick.rglob("*"))
@@ -146,7 +158,7 @@ def test_without_a_stick_the_page_says_what_to_do(make, settings, stick):
         make()
     last, failed = backup_lines(settings, now_ms=NOW_MS)
     assert (last.kind, last.title) == ("bad", "No backup")
-    assert "backup-medium" in last.todo
+    assert "Plug a stick in and tap" in last.todo
     assert "mounted" in failed.words
 
 
@@ -212,7 +224,7 @@ def test_each_drill_takes_the_backup_that_was_not_tried_for_longest(make, settin
     first, second = make(NOW_MS).file, make(NOW_MS + DAY_MS).file
     tried = [restore_drill(settings, school.school_id, now_ms=NOW_MS).file for _ in range(3)]
     assert tried == [first, second, first]
-    assert backup_lines(settings, now_ms=NOW_MS + DAY_MS)[-1].title == "Restore drill"
+    assert backup_lines(settings, now_ms=NOW_MS + DAY_MS)[-1].title == "Last restore drill"
 
 
 def test_a_drill_that_fails_is_said_until_the_next_one(make, settings, school, stick):

@@ -25,7 +25,9 @@ def test_before_the_first_one_the_page_says_how_to_begin(as_):
     page = as_("keeper").get("/box/backups", headers=PAGE)
     assert page.status_code == 200
     assert "No backup" in page.text
-    assert "backup-medium" in page.text
+    assert "No stick is plugged in" in page.text
+    assert "`" not in page.text
+    assert "darasa-box" not in page.text
 
 
 def test_one_tap_makes_one_and_the_page_says_so(as_, stick_in):

@@ -36,7 +36,31 @@ def nights(database):
     writer.stop()
 
 
-def test_the_keepers_pages_fit_and_are_accessible(phone, nights):
+@pytest.fixture
+def stick_in(tmp_path, monkeypatch):
+    """A stick that nobody has prepared; asked for before the server."""
+    stick = tmp_path / "KINGSTON"
+    stick.mkdir()
+    monkeypatch.setenv("DARASA_BACKUP_DIR", str(stick))
+    return stick
+
+
+def test_one_tap_makes_a_stick_this_schools(stick_in, phone):
+    wrong = []
+    page = phone("keeper", bypass_csp=True).new_page()
+    page.goto("/box/backups")
+    page.get_by_role("button", name="Use this stick").click()
+    page.get_by_text("Every night that it is plugged in").wait_for()
+    assert list(stick_in.rglob("medium.json"))
+    keep_picture(page, "backups-ready-phone-light")
+    page.get_by_role("button", name="Make a backup now").click()
+    page.get_by_role("status").wait_for()  # these keys were never printed, and it says so
+    keep_picture(page, "backups-refused-phone-light")
+    wrong += [f"spills {element}" for element in page.evaluate(SPILLS)]
+    assert wrong + list(violations(page)) == []
+
+
+def test_the_keepers_pages_fit_and_are_accessible(stick_in, phone, nights):
     wrong = []
     for (device, viewport), scheme in LOOKS:
         context = phone("keeper", viewport=viewport, color_scheme=scheme, bypass_csp=True)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -56,7 +56,8 @@ VALUES (?1, 'other', ?2, ?3, ?2, ?4)
 """
 NEW_GROUP = """
 INSERT INTO class_group (id, org_id, name, version, updated_at_ms)
-VALUES (?1, ?2, ?3, 1, ?4)
+SELECT ?1, i.school_id, ?2, 1, ?3
+  FROM sync_identity AS i
 """
 CHANGE_GROUP = """
 UPDATE class_group
@@ -72,6 +73,9 @@ SELECT i.contact_at_ms, i.recovery_due OR i.remark_tbl IS NOT NULL,
                     WHERE s.epoch = i.epoch), 0)
   FROM sync_identity AS i
 """
+
+
+Work = Callable[["Board", Transaction, Random, Lineage], None]
 
 
 class Board:
@@ -130,11 +134,18 @@ class Board:
 
     def work(self, dice: Random, writes: int) -> None:
         """A lesson: everything in it is committed here before it is written down."""
+        self._commit(dice, [dice.choice(WORKS) for _ in range(writes)])
+
+    def change_groups(self, dice: Random, writes: int) -> None:
+        """Open classes, rename, close and open them again; nobody reads or hands in."""
+        self._commit(dice, [dice.choice(GROUP_WORKS) for _ in range(writes)])
+
+    def _commit(self, dice: Random, works: Sequence[Work]) -> None:
         with closing(open_connection(self.database, role="writer")) as connection:
-            for _ in range(writes):
+            for work in works:
                 note = Lineage()
                 connection.execute("BEGIN IMMEDIATE")
-                dice.choice(WORKS)(self, Transaction(connection), dice, note)
+                work(self, Transaction(connection), dice, note)
                 connection.execute("COMMIT")
                 self.book.writes |= note.writes
                 self.book.facts |= note.facts
@@ -162,15 +173,18 @@ class Board:
 
     def open_group(self, tx: Transaction, dice: Random, note: Lineage) -> None:
         """A new class."""
-        assert self.school is not None
         pk, name = new_id(), new_name(dice)
-        tx.run(NEW_GROUP, (pk, self.school.school_id, name, system_clock()))
+        tx.run(NEW_GROUP, (pk, name, system_clock()))
         note.writes[name] = Write(name, pk.bytes, None, is_deleted=False)
 
     def change_group(self, tx: Transaction, dice: Random, note: Lineage) -> None:
-        """Rename, close or open again one of the classes that this board knows."""
+        """Rename, close or open again one of the classes that this board and the book know."""
         with closing(AgentDatabase(self.database)) as db:
-            pk, before, _ = dice.choice(db.tuples(GROUPS))
+            known = [each for each in db.tuples(GROUPS) if each[1] in self.book.writes]
+        if not known:
+            self.open_group(tx, dice, note)
+            return
+        pk, before, _ = dice.choice(known)
         name, gone = new_name(dice), dice.random() < 1 / 3
         now_ms = system_clock()
         tx.run(CHANGE_GROUP, (bytes(pk), name, now_ms if gone else None, now_ms))
@@ -208,7 +222,8 @@ def add_roles(tx: Transaction, school: SmallSchool) -> None:
         tx.run(ROLE, (new_id(), pupil.person_id, "learner", school.school_id, now_ms))
 
 
-WORKS: Final = (Board.report, Board.report, Board.hand_in, Board.open_group, Board.change_group)
+GROUP_WORKS: Final = (Board.open_group, Board.change_group)
+WORKS: Final = (Board.report, Board.report, Board.hand_in, *GROUP_WORKS)
 
 
 def new_id() -> UUID:

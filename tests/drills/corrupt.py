@@ -26,6 +26,7 @@ from msgspec import Struct, field
 from appliance.database.backup import back_up
 from appliance.database.connection import open_connection
 from appliance.lessons_only.pages import create_reading_app
+from appliance.maintenance.stops import note_start
 from appliance.repair import REPORT, Footing, find_footing
 from appliance.settings import Settings
 from demo.processes import box_process, free_port, until_healthy
@@ -187,7 +188,7 @@ async def play(hub: Hub, dice: Random, writes: int) -> Day:
         board.work(dice, writes // 2)
         card = hub.folder / "card"
         copy_tree(board.data_dir, card)
-    (card / "unclean").write_bytes(b"running\n")
+    note_start(card / "running", port=None)
     return Day(board, card, dict(board.book.facts), await facts_at(hub, board))
 
 

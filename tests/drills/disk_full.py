@@ -2,17 +2,23 @@
 
     python -m tests.drills.disk_full [N] [SEED]
 
-A real box and a class that hands in without pause. The kernel refuses the box every further byte
-(`RLIMIT_FSIZE`, for this process alone), then there is room again. Each hand-in is either
+A real box and a class that hands in without pause, on a small file system of its own that a film
+fills and leaves again. Where nobody may mount one, the kernel refuses the box every further byte
+instead (`RLIMIT_FSIZE`, for this process alone), and the verdict says so. Each hand-in is either
 acknowledged, and then it is there for good, or refused in plain words, and then the phone still
 has its text and the same request goes through once there is room.
+
+On a real card the box also finds out by itself that it fills up, and is killed and started while
+it is full: with its reserve it serves, full to the last block it shows lessons, with room again
+it takes everything that waited.
 """
 
 import asyncio
 import resource
 import sys
 import tempfile
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -25,6 +31,8 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.integrity import full_check
 from appliance.ids import uuid7
 from appliance.problems import Problem
+from appliance.room import card_of, keep_reserve
+from appliance.settings import Settings
 from appliance.submissions.models import Receipt
 from demo.day import Classroom, fill_classroom, hang_up
 from demo.ledger import HandIn, content_hash
@@ -33,6 +41,7 @@ from demo.people import Learner
 from demo.processes import Process, box_process, free_port, until_healthy
 from demo.school import open_school
 from tests.drills.kill9 import compare_hand_ins
+from tests.full_disk import delete_films, fill, small_card, why_no_card
 
 ROUNDS: Final = 20
 SEED: Final = 1
@@ -40,7 +49,9 @@ PUPILS: Final = 12
 LESSON_S: Final = (0.1, 0.4)
 FULL_S: Final = (0.3, 0.8)
 BYTES_LEFT: Final = (0, 4_096, 65_536)  # of each file, when the card is full
-REFUSALS: Final = frozenset({"storage-full", "write-failed", "busy"})
+REFUSALS: Final = frozenset({"storage-full", "write-failed", "busy", "only-lessons"})
+CARD_MIB: Final = 128  # the log alone grows to 16
+SHED_S_MAX: Final = 60.0  # it looks every ten seconds, on a machine that is never as idle
 
 
 class Phones(Struct):
@@ -61,24 +72,62 @@ class Outcome(Struct, kw_only=True):
     wordless: list[str]
     stuck: list[str]
     damage: list[str]
+    why_no_card: str
+    starts: list[str]
+    wrong: list[str]
 
     @property
     def is_good(self) -> bool:
         """Nothing acknowledged is missing, refusals had words, and all went in at last."""
-        found = (*self.lost, *self.wordless, *self.stuck, *self.damage)
+        found = (*self.lost, *self.wordless, *self.stuck, *self.damage, *self.wrong)
         return not found and bool(self.codes) and self.acknowledged > 0
 
 
-async def drill(rounds: int, seed: int) -> Outcome:
-    """Play all rounds on one school."""
-    dice, phones = Random(seed), Phones()
-    with tempfile.TemporaryDirectory(prefix="darasa-full-") as folder:
+class Place(Struct):
+    """Where the box keeps its school, and how its card is filled and emptied."""
+
+    box: Process
+    settings: Settings
+    why_no_card: str
+
+    def fill(self, left: int) -> None:
+        """So many bytes are left: of the card, or of each file."""
+        if self.why_no_card:
+            refuse_more(self.box, self.settings.database, left)
+        else:
+            fill(self.settings.data_dir, left=left)
+
+    def give_room(self) -> None:
+        """Somebody has deleted a film."""
+        if self.why_no_card:
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(self.box.pid, resource.RLIMIT_FSIZE, unlimited)
+        else:
+            delete_films(self.settings.data_dir)
+
+
+async def drill(rounds: int, seed: int, *, sheds: bool) -> Outcome:
+    """Play all rounds on one school. `sheds`: wait for the running box to give its reserve up."""
+    dice, phones, why = Random(seed), Phones(), why_no_card()
+    starts: list[str] = []
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="darasa-full-") as folder, ExitStack() as mounts:
         data_dir, port = Path(folder) / "box", free_port()
+        data_dir.mkdir()
+        if not why:
+            mounts.enter_context(small_card(data_dir, mib=CARD_MIB))
         with box_process(data_dir, port, host_name="darasa-full") as box:
+            place = Place(box, Settings(data_dir=data_dir), why)
             await until_healthy(box, port)
             school = await open_school(sample_material(PUPILS)[0], port, data_dir)
             room = fill_classroom(school, seed=seed)
-            stuck = await fill_up(box, room, phones, dice, rounds)
+            await fill_up(place, room, phones, dice, rounds)
+            if not why:
+                wrong += await sheds_by_itself(place, room, phones) if sheds else []
+                starts, more = await starts_when_full(place, room, phones)
+                wrong += more
+            stuck = [each async for each in _again(room, phones)]
+            hang_up([room])
         with closing(AgentDatabase(school.database)) as db, db.snapshot():
             found = compare_hand_ins(db, room.book, room.book.sent_revisions)
         damage = full_check(school.database).problems
@@ -90,27 +139,77 @@ async def drill(rounds: int, seed: int) -> Outcome:
         wordless=phones.wordless,
         stuck=stuck,
         damage=damage,
+        why_no_card=why,
+        starts=starts,
+        wrong=wrong,
     )
 
 
-async def fill_up(
-    box: Process, room: Classroom, phones: Phones, dice: Random, rounds: int
-) -> list[str]:
-    """Fill the card and empty it again while everybody writes; return what never went in."""
+async def fill_up(place: Place, room: Classroom, phones: Phones, dice: Random, rounds: int) -> None:
+    """Fill the card and empty it again while everybody writes."""
     for learner in room.learners:
         await learner.sign_in()
     async with asyncio.TaskGroup() as tasks:
         writing = [tasks.create_task(keep_handing_in(each, room, phones)) for each in room.learners]
         for _ in range(rounds):
             await asyncio.sleep(dice.uniform(*LESSON_S))
-            refuse_more(box, room.school.database, dice.choice(BYTES_LEFT))
+            place.fill(dice.choice(BYTES_LEFT))
             await asyncio.sleep(dice.uniform(*FULL_S))
-            give_room(box)
+            place.give_room()
         for task in writing:
             task.cancel()
-    still = [each async for each in _again(room, phones)]
+
+
+async def sheds_by_itself(place: Place, room: Classroom, phones: Phones) -> list[str]:
+    """The card is full; the running box gives its reserve up and takes texts again."""
+    take_reserve(place.settings)
+    place.fill(0)
+    deadline = time.monotonic() + SHED_S_MAX
+    while place.settings.reserve.exists():
+        if time.monotonic() > deadline:
+            return ["the running box kept its reserve on a full card"]
+        await asyncio.sleep(0.1)
+    took = await hand_in(room.learners[0], room, phones, uuid7(system_clock()), "Maji ni uhai.")
+    place.give_room()
+    return [] if took else ["a text was refused after the reserve was given up"]
+
+
+async def starts_when_full(
+    place: Place, room: Classroom, phones: Phones
+) -> tuple[list[str], list[str]]:
+    """Kill and start it full but for the reserve, full to the last block, and with room again."""
+    starts, wrong = [], []
+    for case, serves in (("reserve", True), ("last block", False), ("room", True)):
+        place.give_room()
+        if case == "reserve":
+            take_reserve(place.settings)
+        if case != "room":
+            place.fill(0)
+        starts.append(await started(place, room))
+        for learner in room.learners[:3]:
+            took = await hand_in(
+                learner, room, phones, uuid7(system_clock()), learner.some_words(12)
+            )
+            if took != serves:
+                wrong.append(f"{case}: a text was {'taken' if took else 'refused'}")
+        if (starts[-1] != "reading") != serves:
+            wrong.append(f"{case}: it says {starts[-1]}")
+    return starts, wrong
+
+
+async def started(place: Place, room: Classroom) -> str:
+    """Kill it, start it, and return what /health says."""
+    place.box.kill()
     hang_up([room])
-    return still
+    place.box.start()
+    await until_healthy(place.box, room.school.port)
+    said: str = (await room.learners[0].phone.get("/health", dict))["status"]
+    return said
+
+
+def take_reserve(settings: Settings) -> None:
+    """As the box does when there is room; it looks only every ten seconds."""
+    keep_reserve(settings.reserve, card_of(settings.data_dir), settings.reserve_bytes)
 
 
 async def _again(room: Classroom, phones: Phones):
@@ -161,17 +260,14 @@ def refuse_more(box: Process, database: Path, left: int) -> None:
     resource.prlimit(box.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def give_room(box: Process) -> None:
-    """Somebody has deleted a film."""
-    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(box.pid, resource.RLIMIT_FSIZE, unlimited)
-
-
 def verdict(result: Outcome) -> str:
     """One line with all figures."""
     refused = ", ".join(f"{code} {count}" for code, count in sorted(result.codes.items()))
+    where = f"no real card, {result.why_no_card}" if result.why_no_card else "a real card"
+    starts = f", started full: {', '.join(result.starts)}" if result.starts else ""
     return (
-        f"disk-full {'PASS' if result.is_good else 'FAIL'}: full {result.rounds} times, "
+        f"disk-full {'PASS' if result.is_good else 'FAIL'}: {where}, "
+        f"full {result.rounds} times{starts}, "
         f"acknowledged {result.acknowledged}, refused in words ({refused or 'never'}), "
         f"acknowledged and lost {len(result.lost)}, not taken afterwards {len(result.stuck)}, "
         f"refused without words {len(result.wordless)}, damage {len(result.damage)}"
@@ -181,8 +277,10 @@ def verdict(result: Outcome) -> str:
 def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else SEED
-    result = asyncio.run(drill(rounds, seed))
-    for found in [*result.lost, *result.stuck, *result.wordless, *result.damage][:20]:
+    result = asyncio.run(drill(rounds, seed, sheds=True))
+    for found in [*result.wrong, *result.lost, *result.stuck, *result.wordless, *result.damage][
+        :20
+    ]:
         print(f"  {found}", file=sys.stderr)  # noqa: T201 -- what a person looks at next
     print(verdict(result), flush=True)  # noqa: T201 -- the verdict is the whole purpose
     return 0 if result.is_good else 1

@@ -115,6 +115,16 @@ async def judge(book: Lineage, hub: Any, school_id: UUID, boards: list[Path]) ->
     return found
 
 
+async def judge_groups(book: Lineage, hub: Any, school_id: UUID) -> Found:
+    """Hold the classes of the book against the hub; there may be others."""
+    there = await held_by_hub(hub, school_id)
+    written = {write.pk for write in book.writes.values()}
+    there.groups = {pk: group for pk, group in there.groups.items() if pk in written}
+    found = Found(conflicts=len(there.aside))
+    judge_values(book, there, there.aside, found)
+    return found
+
+
 def judge_facts(book: Lineage, held: Held, found: Found, where: str) -> None:
     """Every fact is there, once, and says what was written."""
     found.lost += [f"{where}: fact {pk.hex()}" for pk in book.facts if pk not in held.facts]

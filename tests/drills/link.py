@@ -39,7 +39,7 @@ from sync.protocol import SegmentHeader
 from sync.registry import TABLE
 from tests.drills.board import FACT, GRADE, REVISION, SUBMISSION, Board
 from tests.drills.district import Hub, open_district
-from tests.drills.lineage import Lineage
+from tests.drills.lineage import Lineage, judge_groups
 from tests.drills.small_school import SmallSchool, make_small_school
 
 KBPS: Final = 64
@@ -48,6 +48,7 @@ CUT_S: Final = 20
 PUPILS: Final = 400
 DAYS: Final = 3
 READ_EACH: Final = 25  # sections a day
+GROUP_CHANGES: Final = 40
 WORDS_EACH: Final = 150
 BYTES_RATIO_MAX: Final = 1.2
 DRAIN_S_MAX: Final = 900.0
@@ -77,6 +78,7 @@ class Carried(Struct, frozen=True):
     seconds: float
     interruptions: int
     lost: int
+    resurrected: int
     duplicated: int
     is_in_order: bool
     is_done: bool
@@ -106,10 +108,9 @@ class Verdict(Struct, frozen=True):
     def is_good(self) -> bool:
         """Whether all of it holds."""
         rough = self.rough
-        found = (rough.lost, rough.duplicated, self.calm.lost, self.calm.duplicated)
-        return (
-            not any(found) and self.ratio <= BYTES_RATIO_MAX and rough.is_in_order and rough.is_done
-        )
+        if any(each.lost or each.resurrected or each.duplicated for each in (self.calm, rough)):
+            return False
+        return self.ratio <= BYTES_RATIO_MAX and rough.is_in_order and rough.is_done
 
     def line(self, weather: Weather) -> str:
         """One line."""
@@ -120,7 +121,7 @@ class Verdict(Struct, frozen=True):
             f" {weather.bytes_s / 125:.0f} kbit/s, {weather.loss:.0%} of connections broken,"
             f" a cut every {weather.cut_every_s:g} s:"
             f" {rough.rows} rows in {rough.seconds:.0f} s over {rough.interruptions} interruptions;"
-            f" lost {rough.lost}, duplicated {rough.duplicated},"
+            f" lost {rough.lost}, resurrected {rough.resurrected}, duplicated {rough.duplicated},"
             f" bytes {self.ratio:.2f} x ideal ({rough.size_bytes} of {self.calm.size_bytes}),"
             f" today's marks first: {order}"
         )
@@ -145,13 +146,16 @@ async def carry(hub: Hub, number: int, weather: Weather, plan: Plan) -> Carried:
         await asyncio.to_thread(board.command, "enrol", f"http://127.0.0.1:{link.port}", token)
         joined_at = await hub.ask(LOG_NO, board.school.school_id)
         rows = work(board.database, board.school, days=plan.days, seed=plan.seed)
+        board.change_groups(Random(plan.seed), GROUP_CHANGES)
         await link.set_weather(weather)
         began, since_ms = time.monotonic(), system_clock()
         is_done = await (plan.drain or by_the_agent)(board, since_ms)
         seconds, size = time.monotonic() - began, link.bytes_up + link.bytes_down
         interruptions = link.cuts + link.broken
-    lost, duplicated, in_order = await judge(hub, board, joined_at)
-    return Carried(rows, size, seconds, interruptions, lost, duplicated, in_order, is_done)
+    lost, resurrected, duplicated, in_order = await judge(hub, board, joined_at)
+    return Carried(
+        rows, size, seconds, interruptions, lost, resurrected, duplicated, in_order, is_done
+    )
 
 
 async def by_the_agent(board: Board, since_ms: int) -> bool:
@@ -207,8 +211,8 @@ def new_id(day_ms: int) -> UUID:
 # The judgment -------------------------------------------------------------------------------
 
 
-async def judge(hub: Hub, board: Board, joined_at: int) -> tuple[int, int, bool]:
-    """Count rows that are missing or differ, rows that came twice, and look at the order."""
+async def judge(hub: Hub, board: Board, joined_at: int) -> tuple[int, int, int, bool]:
+    """Count rows that are missing or differ, are back, came twice; and look at the order."""
     assert board.school is not None
     school_id = board.school.school_id
     connection = await asyncpg.connect(hub.dsn)
@@ -216,11 +220,13 @@ async def judge(hub: Hub, board: Board, joined_at: int) -> tuple[int, int, bool]
         found = await compare(board.database, connection, school_id, Ledger())
         raws = [record["raw"] for record in await connection.fetch(ARRIVED, school_id, joined_at)]
         duplicated: int = await connection.fetchval(DUPLICATES, school_id)
+        groups = await judge_groups(board.book, connection, school_id)
     finally:
         await connection.close()
     unequal = [match for match in found.tables if not match.is_equal]
     lost = sum(max(match.box.rows - match.hub.rows, 1) for match in unequal) + found.quarantined
-    return lost, duplicated, is_in_order([classes(raw) for raw in raws])
+    lost, duplicated = lost + len(groups.lost), duplicated + len(groups.duplicated)
+    return lost, len(groups.resurrected), duplicated, is_in_order([classes(raw) for raw in raws])
 
 
 def is_in_order(arrived: list[set[int]]) -> bool:

@@ -46,12 +46,15 @@ from sync.agent.parcels import unsent_files
 from sync.agent.sealing import Stamp
 from sync.agent.store import backlog, identity
 from sync.core.segment import MAGIC
+from tests.drills.board import Board
 from tests.drills.district import Hub, open_district
+from tests.drills.lineage import Found, Lineage, judge_groups
 
 WEEKS: Final = 12
 SEED: Final = 7
 PUPILS: Final = 12
 AT_WORK: Final = 5  # of them in one week
+GROUP_CHANGES: Final = 4  # a week, in the office
 CLOSING_MAX: Final = 4  # sticks carried with care; one finds what waits, one brings the receipt
 
 WITH_PHOTO: Final = 0.6
@@ -89,6 +92,7 @@ class Result(Struct):
     acknowledged: int
     duplicated: int
     waiting: int
+    classes: Found
     photos: int
     photos_lost: int
     readable: int = 0
@@ -97,13 +101,13 @@ class Result(Struct):
     @property
     def lost(self) -> int:
         """Promises that are not kept on either side."""
-        return self.verdict.custody.lost
+        return self.verdict.custody.lost + len(self.classes.lost)
 
     @property
     def is_good(self) -> bool:
         """Nothing lost, nothing twice, nothing left waiting, both sides alike."""
         left = self.duplicated or self.waiting or self.readable or self.photos_lost
-        return self.verdict.is_equal and not left
+        return self.verdict.is_equal and self.classes.is_good and not left
 
     def line(self) -> str:
         """One line with all figures."""
@@ -114,6 +118,7 @@ class Result(Struct):
             f"sticks {tally.exported} (lost {tally.lost}, late {tally.late}, "
             f"repeated {tally.repeated}, damaged {tally.damaged}), "
             f"acknowledged {self.acknowledged}, lost {self.lost}, "
+            f"resurrected {len(self.classes.resurrected)}, "
             f"duplicated {self.duplicated}, waiting {self.waiting}, digests {digests}, "
             f"photos {self.photos}, photos lost {self.photos_lost}, "
             f"names readable on a stick {self.readable}, "
@@ -250,17 +255,19 @@ async def drill(weeks: int, seed: int, *, pupils: int = PUPILS) -> Result:
             school = await open_school(sample_material(pupils)[0], port, data_dir)
             await join_once(hub, school)
             courier = Courier(hub, school, dice)
+            office = Board(data_dir, Lineage())
             with agent_process(data_dir):
                 room = await arrive(school, seed)
                 for _ in range(weeks):
                     await work(room, dice)
+                    office.change_groups(dice, GROUP_CHANGES)
                     await asyncio.to_thread(courier.week)
                 hang_up([room])
                 for _ in range(CLOSING_MAX):
                     await asyncio.to_thread(courier.with_care)
                     if waiting(school) == 0 and not files_left(school):
                         break
-        result = await judge(hub, room, weeks, courier.tally)
+        result = await judge(hub, room, weeks, courier.tally, office.book)
         result.seconds = time.monotonic() - began
         return result
 
@@ -318,13 +325,14 @@ async def add_photo(learner: Learner, revision_id: UUID, dice: Random) -> None:
     assert answer.status == OK, answer
 
 
-async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally) -> Result:
+async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally, classes: Lineage) -> Result:
     """Read both sides' rows; nothing they say about their own progress is believed."""
     school = room.school
     connection = await asyncpg.connect(hub.dsn)
     try:
         verdict = await compare(school.database, connection, school.school_id, room.book)
         duplicated = await count_duplicates(connection, school, verdict)
+        found = await judge_groups(classes, connection, school.school_id)
         whole = {found["sha256"] for found in await connection.fetch(WHOLE, school.school_id)}
     finally:
         await connection.close()
@@ -335,8 +343,9 @@ async def judge(hub: Hub, room: Classroom, weeks: int, tally: Tally) -> Result:
         tally=tally,
         verdict=verdict,
         acknowledged=room.book.acknowledged,
-        duplicated=duplicated,
+        duplicated=duplicated + len(found.duplicated),
         waiting=waiting(school),
+        classes=found,
         photos=len(photos),
         photos_lost=sum(each not in whole or not is_kept(kept, each) for each in photos),
         readable=tally.readable,

@@ -40,7 +40,7 @@ from appliance.database.writer import Writer
 from appliance.ids import uuid7
 from appliance.maintenance.box import DAY_MS, Box
 from appliance.maintenance.guards import IDLE_S
-from appliance.maintenance.lessons import is_lesson_time, lesson_spans
+from appliance.maintenance.lessons import is_lesson_time, timetable
 from appliance.maintenance.queries import last_success_at_ms
 from appliance.maintenance.runner import Night
 from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
@@ -62,6 +62,7 @@ AT_ONCE: Final = 4  # phones in the same instant
 LETTERS: Final = 2_000  # of a hand-in: a page
 MONDAY: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
 SCHOOL_HOURS: Final = "7:30-16"
+SCHOOL_DAYS: Final = "mon-fri"
 MINUTE_S: Final = 60
 LOOK_MINUTES: Final = 10
 LIGHT: Final = frozenset({"health-sample", "room"})  # a few rows; lessons do not notice
@@ -183,7 +184,12 @@ class Term(Struct):
 def drill(days: int, pupils: int, *, is_unguarded: bool = False) -> Verdict:
     """Live through `days` school days. `is_unguarded` takes the guards away, and must fail."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        settings = Settings(data_dir=Path(name), lesson_hours=SCHOOL_HOURS, reserve_bytes=0)
+        settings = Settings(
+            data_dir=Path(name),
+            lesson_hours=SCHOOL_HOURS,
+            lesson_days=SCHOOL_DAYS,
+            reserve_bytes=0,
+        )
         school = make_small_school(settings.database, pupils)
         times = Times(MONDAY)
         writer = Writer(settings.database)
@@ -329,7 +335,7 @@ async def _look(term: Term) -> None:
     settings = box.settings
     wal = settings.database.with_name(settings.database.name + "-wal")
     verdict.wal_bytes = max(verdict.wal_bytes, size_bytes(wal))
-    is_lesson = is_lesson_time(lesson_spans(SCHOOL_HOURS), times.now)
+    is_lesson = is_lesson_time(timetable(SCHOOL_HOURS, SCHOOL_DAYS), times.now)
     is_class_at_work = times.idle_s() < IDLE_S
     for run in box.readers.here.rows(Run, NEW_RUNS, (term.seen_run,)):
         term.seen_run = run.id

@@ -22,6 +22,7 @@ GOOD = Carried(
     seconds=1.0,
     interruptions=3,
     lost=0,
+    resurrected=0,
     duplicated=0,
     is_in_order=True,
     is_done=True,
@@ -50,7 +51,7 @@ async def test_two_days_cross_a_link_that_is_cut_all_the_time():
     weather = Weather(bytes_s=24_000, loss=0.5, cut_every_s=1.0)
     async with open_district() as hub:
         carried = await carry(hub, 1, weather, Plan(pupils=50, days=2, drain=hurried))
-    assert (carried.lost, carried.duplicated) == (0, 0)
+    assert (carried.lost, carried.resurrected, carried.duplicated) == (0, 0, 0)
     assert carried.is_in_order
     assert carried.interruptions > 0
 
@@ -59,6 +60,7 @@ async def test_two_days_cross_a_link_that_is_cut_all_the_time():
     "change",
     [
         {"lost": 1},
+        {"resurrected": 1},
         {"duplicated": 1},
         {"is_in_order": False},
         {"is_done": False},

@@ -67,7 +67,8 @@ def test_an_update_killed_here_and_there_goes_on():
 @pytest.mark.system
 @pytest.mark.timeout(120)
 def test_a_full_card_refuses_in_words_and_loses_nothing():
-    result = asyncio.run(disk_full.drill(2, seed=5))
+    result = asyncio.run(disk_full.drill(2, seed=5, sheds=False))
     assert result.is_good, result
+    assert result.why_no_card or result.starts[1] == "reading"
     worse = {name: getattr(result, name) for name in result.__struct_fields__} | {"lost": ["x"]}
     assert "FAIL" in disk_full.verdict(disk_full.Outcome(**worse))

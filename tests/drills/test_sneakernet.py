@@ -6,10 +6,11 @@ import pytest
 from msgspec import structs
 
 from demo.compare import Custody, Side, TableMatch, Verdict
+from tests.drills.lineage import Found
 from tests.drills.sneakernet import Result, Tally, drill
 
 EQUAL = TableMatch("grade", Side(2, 7), Side(2, 7))
-GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0, 3, 0)
+GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0, Found(), 3, 0)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ GOOD = Result(2, Tally(), Verdict([EQUAL], Custody(5, 5, 5), 0), 5, 0, 0, 3, 0)
         ),
         ({"verdict": Verdict([EQUAL], Custody(5, 5, 5), 1)}, "FAIL"),
         ({"duplicated": 1}, "duplicated 1"),
+        ({"classes": Found(resurrected=["value 7B"])}, "resurrected 1"),
+        ({"classes": Found(lost=["value 7B"])}, "lost 1"),
         ({"waiting": 3}, "waiting 3"),
         ({"photos_lost": 1}, "photos 3, photos lost 1"),
         ({"readable": 1}, "names readable on a stick 1"),

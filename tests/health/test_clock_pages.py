@@ -1,5 +1,7 @@
 """A teacher's phone sets the box's clock in one tap; nobody is thrown out by it."""
 
+import os
+
 import pytest
 
 from appliance import clock
@@ -82,6 +84,20 @@ def test_the_district_is_believed_before_any_phone(as_, box):
     page = client.post("/clock", data={"phone_ms": str(NOW_MS + HOUR_MS)})
     assert "knows the time already" in page.text
     assert "One tap" not in page.text
+
+
+def test_of_two_who_set_it_at_the_same_moment_the_first_one_wins(as_, box):
+    first, second = NOW_MS + YEAR_MS, NOW_MS + 2 * YEAR_MS
+    client = as_("mr_otieno")
+    client.post("/clock", data={"phone_ms": str(first)})
+    client = as_("keeper")
+    page = client.post("/clock", data={"phone_ms": str(second)})
+    assert "has just set the clock" in page.text
+    assert client.put("/api/v1/clock", json={"phone_ms": second}).json()["code"] == "clock-just-set"
+    assert client.put("/api/v1/clock", json={"phone_ms": first + 9_000}).status_code == 200
+    file = box.app.state.settings.clock_file
+    os.utime(file, (1, 1))  # a minute later
+    assert client.put("/api/v1/clock", json={"phone_ms": second}).status_code == 200
 
 
 def test_a_box_on_a_machine_that_keeps_time_by_itself_says_so(database, school):

@@ -1,10 +1,12 @@
 """The keeper's page, the doctor on the console, and a support file nobody is in."""
 
+import io
 import json
 import os
 import re
 import zipfile
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -12,19 +14,24 @@ import pytest
 from appliance.__main__ import run
 from appliance.access.commands import put_password, put_pin
 from appliance.access.hashing import pin_hash
+from appliance.backups.journal import Run, note_run
+from appliance.backups.nightly import copy_tonight
+from appliance.clock import kernel_is_synchronised, system_clock
 from appliance.database.writer import Writer
 from appliance.health.bundle import log_lines, plain_settings, write_bundle
 from appliance.health.doctor import answers, diagnose
 from appliance.health.faults import BundleFailed
-from appliance.health.poster import address_of, ways_in
+from appliance.health.poster import address_of, lasting, ways_in
 from appliance.health.redaction import Redactor
 from appliance.maintenance.commands import record_run
-from appliance.maintenance.stops import note_start
+from appliance.maintenance.stops import Mark, note_lessons, note_start, note_trouble
+from appliance.repair import find_footing
 from appliance.settings import Settings
 from appliance.submissions.commands import hand_in
 from appliance.submissions.models import HandIn, Stamp
 from tests.cast import NOW_MS, new_id
 
+NOISE = Random(1).randbytes(4_096)
 STORY = "My grandmother buys tilapia from the fishermen by the lake."
 PIN = "4071"
 NAMES = ("Amina", "Otieno", "José", "Álvarez", "نور", "الهدى", "Nguyễn", "Ánh", "Jomo", "Fatou")
@@ -64,6 +71,18 @@ def test_nobody_types_a_port_that_browsers_know(host, port, url):
     assert address_of(host, port) == url
 
 
+@pytest.mark.parametrize(
+    ("addresses", "printed"),
+    [
+        (("10.42.0.1", "169.254.8.1", "192.168.1.20"), ("10.42.0.1", "192.168.1.20")),
+        (("169.254.8.1",), ("169.254.8.1",)),
+        ((), ()),
+    ],
+)
+def test_the_poster_prints_a_number_that_somebody_gave_if_there_is_one(addresses, printed):
+    assert lasting(addresses) == printed
+
+
 def test_each_way_has_a_code_of_its_own():
     ways = ways_in("darasa", ("10.0.0.5",), 80)
     assert [way.url for way in ways] == ["http://darasa.local/", "http://10.0.0.5/"]
@@ -82,7 +101,9 @@ def test_the_doctor_says_that_no_box_runs(settings, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert told.startswith("ACT NOW")
     assert "The box is not running." in told
-    assert "Last backup: never" in told
+    assert "It was stopped as it should be." in told
+    assert "Last copy on this card: never" in told
+    assert "No backup: There is no backup away" in told
     assert run(["doctor", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["status"] == "now"
 
@@ -93,6 +114,75 @@ def test_the_doctor_asks_the_box_that_runs(settings):
     assert diagnose(settings).findings[0].words == "The box runs and does not answer."
     note_start(settings.running, port=None)
     assert diagnose(settings).status == "soon"
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        ({}, "The power went or it was killed"),
+        ({"trouble": "refused"}, "ended with an error"),
+        ({"serves": "lessons", "trouble": "damaged"}, "could only show lessons"),
+    ],
+)
+def test_the_doctor_says_how_a_box_that_does_not_run_has_ended(settings, left, words):
+    settings.running.write_bytes(msgspec.json.encode(Mark(**left)))
+    assert words in diagnose(settings).findings[0].words
+
+
+def test_the_doctor_says_what_a_check_has_found(settings):
+    note_start(settings.running, port=None)
+    note_trouble(settings.running, "damaged")
+    found = diagnose(settings)
+    assert (found.status, found.findings[0].about) == ("now", "damage")
+    assert "repairs itself" in found.findings[0].todo
+
+
+@pytest.mark.parametrize("content", [None, b"", NOISE * 20])
+def test_the_doctor_of_a_box_that_only_shows_lessons_asks_no_damaged_database(
+    settings, tmp_path, monkeypatch, capsys, content
+):
+    monkeypatch.setenv("DARASA_DATA_DIR", str(settings.data_dir))
+    settings.keys.mkdir()
+    settings.database.unlink() if content is None else settings.database.write_bytes(content)
+    found = find_footing(settings, now_ms=NOW_MS)
+    assert found.state == "reading"
+    note_lessons(settings.running, port=9)
+    settings.running.write_bytes(settings.running.read_bytes().replace(b'"port":9', b'"port":null'))
+    target = tmp_path / "support.zip"
+    assert run(["doctor", "--bundle", str(target)]) == 1
+    told = capsys.readouterr().out
+    assert "only shows lessons" in told
+    assert "The database cannot be read. The school's database is damaged" in told
+    assert "Free on the card" in told
+    with zipfile.ZipFile(target) as file:
+        assert "nobody knows which names" in file.read("log.txt").decode()
+    assert settings.database.exists() is (content is not None)
+
+
+def test_the_bundle_of_a_damaged_box_takes_the_names_to_hide_from_a_copy(full, settings, tmp_path):
+    settings.keys.mkdir()
+    copy_tonight(settings, now_ms=NOW_MS)
+    settings.database.write_bytes(NOISE * 20)
+    note_lessons(settings.running, port=9)
+    log, target = tmp_path / "box.log", tmp_path / "support.zip"
+    log.write_text("WARNING appliance.app kept name=Amina\n")
+    write_bundle(settings, diagnose(settings), target, [log])
+    with zipfile.ZipFile(target) as file:
+        assert "kept name=[name]" in file.read("log.txt").decode()
+
+
+def test_sticks_and_drills_are_told_beside_the_lights(settings):
+    note_start(settings.running, port=None)
+    at_ms = system_clock() - 20 * 86_400_000
+    made = {"is_verified": True, "place": "/media/stick", "words": "read back", "file": "a"}
+    note_run(settings, Run(at_ms=at_ms, kind="backup", **made))
+    note_run(settings, Run(at_ms=at_ms, kind="drill", **made | {"is_verified": False}))
+    found = diagnose(settings)
+    assert "20 days ago" in found.figures["Last backup away"]
+    assert "failed" in found.figures["Last restore drill"]
+    assert {each.about for each in found.findings} <= {"backups", "clock", "room"}
+    sure = kernel_is_synchronised()
+    assert (found.status == "now") is sure, "how old it is somebody must vouch for"
 
 
 def test_the_doctor_needs_a_database(tmp_path, capsys, monkeypatch):
@@ -164,6 +254,18 @@ def test_no_name_pin_text_or_id_of_a_pupil_is_in_a_support_file(full, settings, 
     assert json.loads(parts["settings.json"])["port"] == "8000"
     assert json.loads(parts["versions.json"])["schema"] > 0
     assert "The box is not running." in parts["doctor.txt"]
+
+
+def test_the_keeper_takes_the_support_file_from_the_page(as_, box, full):
+    keeper = as_("keeper")
+    assert 'href="/box/support-file"' in keeper.get("/box").text
+    answer = keeper.get("/box/support-file")
+    assert "darasa-support.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        everything = "\n".join(file.read(name).decode() for name in file.namelist())
+    for word in (*NAMES, STORY, "Shule ya Mfano"):
+        assert word not in everything, word
+    assert as_("mr_otieno").get("/box/support-file").status_code == 403
 
 
 def test_the_same_id_is_the_same_word_in_one_file_and_no_word_in_the_next(school):

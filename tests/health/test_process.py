@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from appliance.maintenance.stops import running_box
+from appliance.maintenance.stops import read_mark, running_box
 from appliance.settings import Settings
 from demo.processes import PYTHON, box_process, free_port, until_healthy
 
@@ -28,10 +28,11 @@ def test_the_doctor_knows_a_box_that_serves_from_one_that_was_killed(tmp_path):
         assert (told.returncode, "not running" in told.stdout) == (0, False), told.stdout
         assert running_box(running).port == port
         box.kill()
-        assert running_box(running) is not None, "nobody said goodbye"
+        assert running_box(running) is None
+        assert read_mark(running).port == port, "nobody said goodbye"
         told = doctor(data_dir)
         assert (told.returncode, "The box is not running." in told.stdout) == (1, True)
         box.start()
         asyncio.run(until_healthy(box, port))
         box.stop()
-    assert running_box(running) is None
+    assert read_mark(running) is None

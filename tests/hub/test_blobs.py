@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 from uuid import UUID
 
 import httpx
@@ -16,6 +17,7 @@ from sync.agent.line import QUIET_S
 from sync.agent.link import Link, Pass, open_client
 from sync.agent.status import status
 from sync.agent.store import identity
+from sync.core.hub import next_generation
 from sync.hub.blobs.keeping import MOVE_BLOB, OPEN_BLOB, write_piece
 from sync.hub.blobs.tidying import LOOKED_AT_MAX, UNKNOWN_MS, tidy_files
 from sync.hub.database import SCOPE
@@ -197,7 +199,10 @@ async def test_what_a_cut_has_left_goes_in_a_quiet_conversation(box, photo):
 @pytest.fixture
 async def school(district):
     """A box whose work names one file of ten bytes."""
-    school = await district.school()
+    return await naming_ten_bytes(await district.school())
+
+
+async def naming_ten_bytes(school):
     digest = hashlib.sha256(b"0123456789").digest()
     await school.send(rows("attachment", values("attachment", sha256=digest, size_bytes=10)))
     school.digest = digest
@@ -296,6 +301,36 @@ async def test_a_file_that_was_written_and_not_counted_is_counted_later(
     assert await tidy_files(app.state.hub) == 1
     assert await tidy_files(app.state.hub) == 0
     assert (await say(school, chunk(school.digest))).is_whole
+
+
+async def test_a_file_that_was_counted_and_is_gone_is_owned_up_to_and_comes_again(
+    box, photo, settings, app, see
+):
+    """The folder is of yesterday, the database of today, and nobody followed the runbook."""
+    submission_id, path = photo
+    await box.agent.one_try()
+    there = hub_file(settings, box, path)
+    shutil.rmtree(there.parent)
+    assert await tidy_files(app.state.hub) == 1
+    assert await tidy_files(app.state.hub) == 0
+    assert await see.fetchval("SELECT count(*) FROM sync_blob WHERE whole_at_ms > 0") == 0
+    for _ in range(2):
+        await box.agent.one_try()
+    assert there.read_bytes() == PHOTO
+    assert level(box, submission_id) == "district"
+
+
+async def test_two_schools_that_lost_files_make_one_new_incarnation(
+    school, district, settings, app, see, watch
+):
+    for each in (school, await naming_ten_bytes(await district.school())):
+        await say(each, chunk(each.digest, b"0123456789"))
+        (settings.data / "blobs" / str(each.school_id) / each.digest.hex()).write_bytes(b"01234")
+    before = await see.fetchval("SELECT generation FROM hub_identity")
+    assert await tidy_files(app.state.hub) == 2
+    now = await see.fetchval("SELECT generation FROM hub_identity")
+    assert now == next_generation(before, 0, now_ms=watch())
+    assert (await say(school, chunk(school.digest))).have_bytes == 0
 
 
 async def test_a_piece_that_comes_while_its_file_is_looked_at_is_not_taken_for_the_whole(

@@ -45,7 +45,6 @@ def test_phones_on_the_boxes_own_radio_are_told_the_page(tools):
         ["dnsmasq", "--test", f"--conf-file={config}"], capture_output=True, text=True, check=False
     )
     assert judged.returncode == 0, judged.stderr
-    assert "dhcp-option=114,http://10.42.0.1/" in config.read_text()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

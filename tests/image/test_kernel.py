@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 from base import NoMirror
-from kernel import CONFIG, NODES, fetch_kernel, lacking, parts_of, switched_off
+from kernel import (
+    CONFIG,
+    MODULES,
+    NODES,
+    fetch_kernel,
+    lacking,
+    left_out,
+    parts_of,
+    switched_off,
+)
 
 pytestmark = pytest.mark.timeout(170)
 
@@ -21,8 +30,13 @@ def kernel(tmp_path_factory):
 
 
 def test_the_kernel_has_every_part_the_image_needs(kernel):
-    config, _ = kernel
+    config, _, _ = kernel
     assert lacking(config) == []
+
+
+def test_the_image_keeps_every_module_that_a_stick_needs(kernel):
+    _, _, names = kernel
+    assert left_out(names) == []
 
 
 def test_the_device_tree_switches_the_boards_parts_on(kernel, tools, tmp_path):
@@ -36,6 +50,11 @@ def test_what_is_lacking_is_named(tools, tmp_path):
     assert lacking("CONFIG_EXT4_FS=m\n# CONFIG_ZRAM is not set\n") == [
         name for name in CONFIG if name != "EXT4_FS"
     ]
+    folder = "/usr/lib/modules/6.12.1/kernel/drivers"
+    assert left_out([f"{folder}/scsi/sd_mod.ko.xz", f"{folder}/scsi/st.ko"]) == [
+        name for name in MODULES if name != "sd_mod"
+    ]
+    assert left_out([f"{folder}/gpu/{name}.ko" for name in MODULES]) == list(MODULES)
     tools({"fdtget": "device-tree-compiler"})
     source = tmp_path / "board.dts"
     source.write_text(

@@ -57,9 +57,8 @@ def state_of(card):
         return opened.read(512)
 
 
-@contextmanager
-def console(card):
-    """Start the board; what it says comes as lines until the caller leaves."""
+def power_on(card):
+    """Start the board; it speaks on its standard output."""
     words = [
         "qemu-system-aarch64",
         "-M",
@@ -75,7 +74,13 @@ def console(card):
     ]
     drive = f"if=none,id=card,format=raw,file={card}"
     words += [UBOOT, "-drive", drive, "-device", "virtio-blk-device,drive=card"]
-    board = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+
+@contextmanager
+def console(card):
+    """Start the board; what it says comes as lines until the caller leaves."""
+    board = power_on(card)
     try:
         yield lines_of(board.stdout)
     finally:
@@ -84,13 +89,13 @@ def console(card):
         board.stdout.close()
 
 
-def lines_of(stream):
-    """Give the lines one by one; a board that says nothing for a minute has failed."""
+def lines_of(stream, *, patience_s=PATIENCE_S):
+    """Give the lines one by one; a board that says nothing for so long has failed."""
     with DefaultSelector() as selector:
         selector.register(stream, EVENT_READ)
         rest = b""
         while True:
-            assert selector.select(PATIENCE_S), "the board says nothing more"
+            assert selector.select(patience_s), "the board says nothing more"
             block = os.read(stream.fileno(), 4096)
             assert block, "qemu has ended"
             *lines, rest = (rest + block).split(b"\n")

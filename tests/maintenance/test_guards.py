@@ -7,9 +7,8 @@ from msgspec import structs
 
 from appliance.maintenance.box import conditions
 from appliance.maintenance.guards import almost_full, little_space, weak_power, worn_today
-from appliance.maintenance.lessons import is_lesson_time, lesson_spans
+from appliance.maintenance.lessons import is_lesson_time, timetable
 from appliance.maintenance.room_keeping import RUNS_KEPT_IN_NEED, make_room
-from appliance.maintenance.stops import Running, note_start, note_stop, running_box
 from appliance.room import MIB, Card, keep_reserve
 from appliance.telemetry.power import Power
 
@@ -35,11 +34,33 @@ LARGE = 32_000 * MIB
 )
 def test_lessons_have_hours_and_twenty_minutes_around(hours, time, is_lesson):
     local = datetime.fromisoformat(f"2026-09-21T{time}")
-    assert is_lesson_time(lesson_spans(hours), local) is is_lesson
+    assert is_lesson_time(timetable(hours), local) is is_lesson
+
+
+@pytest.mark.parametrize(
+    ("days", "day", "time", "is_lesson"),
+    [
+        ("", "2026-09-20", "10:00", True),  # a Sunday: no days are every day
+        ("mon-fri", "2026-09-20", "10:00", False),
+        ("mon-fri", "2026-09-21", "10:00", True),
+        ("sun-thu", "2026-09-20", "10:00", True),
+        ("sun-thu", "2026-09-25", "10:00", False),  # a Friday
+        ("mon-fri,sat", "2026-09-26", "10:00", True),
+        ("sat", "2026-09-21", "10:00", False),
+        ("fri-mon", "2026-09-23", "10:00", False),
+        ("mon", "2026-09-22", "01:30", True),  # of Monday's night lesson
+        ("tue", "2026-09-22", "01:30", False),
+        ("tue", "2026-09-21", "23:50", True),  # the bell before Tuesday's first minute
+    ],
+)
+def test_a_school_has_its_own_week(days, day, time, is_lesson):
+    hours = "0:05-0:30" if time == "23:50" else "22-2,8-12"
+    local = datetime.fromisoformat(f"{day}T{time}")
+    assert is_lesson_time(timetable(hours, days), local) is is_lesson
 
 
 def test_a_time_nobody_vouches_for_says_nothing_about_lessons():
-    assert not is_lesson_time(lesson_spans("0-24"), None)
+    assert not is_lesson_time(timetable("0-24"), None)
 
 
 @pytest.mark.parametrize(
@@ -115,17 +136,3 @@ async def test_room_is_made_in_need_and_the_journal_keeps_what_matters(box, monk
 async def test_a_guard_says_why(box, guard, changes, reason):
     said = guard(structs.replace(conditions(box), **changes))
     assert said is None if reason is None else reason in said
-
-
-def test_a_running_box_says_where_it_is_to_be_found(tmp_path):
-    file = tmp_path / "running"
-    assert running_box(file) is None
-    note_start(file, port=8000)
-    assert running_box(file).port == 8000
-    note_start(file, port=None)
-    assert running_box(file).port is None
-    note_stop(file)
-    note_stop(file)
-    assert running_box(file) is None
-    file.write_text("{")
-    assert running_box(file) == Running(pid=0)

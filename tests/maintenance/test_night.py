@@ -1,8 +1,10 @@
 """The night's work is done, written down with its effect, and caught up after nights off."""
 
+import asyncio
 from datetime import datetime
 from itertools import pairwise
 
+import anyio
 import pytest
 from msgspec import structs
 
@@ -16,20 +18,27 @@ from appliance.database.readers import Readers
 from appliance.maintenance.box import DAY_MS, conditions
 from appliance.maintenance.commands import record_run
 from appliance.maintenance.guards import IDLE_S, QUIET, held_back
-from appliance.maintenance.queries import last_run
 from appliance.maintenance.runner import AGAIN_S, SETTLE_S, Night, maintenance, run_job
 from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
+from appliance.maintenance.stops import noting_the_stop, read_mark
+from appliance.telemetry.queries import JobState
 from tests.cast import new_id
 from tests.maintenance.conftest import HOUR_MS, NOON_MS
 
 pytestmark = pytest.mark.anyio
 
 BY_NAME = {job.name: job for job in NIGHT}
+LAST_RUN = "SELECT name, state, started_at_ms, effect FROM job_run WHERE name = ?1 ORDER BY id"
 RUNS = "SELECT count(*) FROM job_run WHERE name = ?1 AND state = ?2"
 
 NEED_A_STICK = ("backup-to-stick", "restore-drill")
 SCHOOL_ID = new_id()
 IDENTITY = "INSERT INTO sync_identity (node_id, school_id, epoch) VALUES (?1, ?2, ?3)"
+
+
+def last_run(db, name):
+    """What a job did last, whatever came of it."""
+    return db.rows(JobState, LAST_RUN, (name,))[-1]
 
 
 def runs(box, name, state="ok"):
@@ -111,9 +120,9 @@ async def test_damage_found_at_night_has_the_next_start_repair_it(box):
     with file.open("r+b") as pages:
         pages.seek(file.stat().st_size - 40 * 4_096)
         pages.write(b"\xa5" * (4 * 4_096))
-    assert not box.settings.unclean.exists()
-    assert await run_job(box, BY_NAME["quick-check"]) == "failed"
-    assert box.settings.unclean.exists()
+    with noting_the_stop(box.settings.running):
+        assert await run_job(box, BY_NAME["quick-check"]) == "failed"
+    assert read_mark(box.settings.running).trouble == "damaged"
 
 
 async def test_rows_that_point_nowhere_are_reported_and_left(box):
@@ -322,3 +331,23 @@ def test_only_the_newest_copies_are_kept(tmp_path):
     assert forget_old_copies(tmp_path) == 10 - KEPT
     assert min(path.name for path in tmp_path.glob("nightly-*")) == "nightly-20261113.db"
     assert (tmp_path / "before-0002-1.db").exists()
+
+
+async def test_room_is_looked_after_while_a_job_runs(box, times, monkeypatch):
+    """A trial of a backup writes three times the file: the card fills just then."""
+    monkeypatch.setattr("appliance.maintenance.runner.LOOK_S", 0.01)
+    small = structs.replace(box, settings=structs.replace(box.settings, reserve_bytes=4_096))
+
+    is_done = asyncio.Event()
+
+    async def takes_long(box):
+        box.settings.reserve.unlink(missing_ok=True)
+        while not box.settings.reserve.exists():  # noqa: ASYNC110 -- a file has no event
+            await asyncio.sleep(0.01)
+        is_done.set()
+        return "room was kept meanwhile"
+
+    async with maintenance(small, (Job("backup", 3, 0, takes_long),)):
+        times.up_s += SETTLE_S
+        with anyio.fail_after(10):
+            await is_done.wait()

@@ -5,13 +5,11 @@ of a world, and leaves everything else as it is.
 """
 
 from contextlib import contextmanager
-from uuid import UUID
 
 from msgspec import structs
 
 from appliance.attachments import receiving
 from sync.agent import blobs, budget, erasing, landing, recovery, retention, rows, sealing, session
-from sync.agent.erasing import answer_id
 from sync.agent.store import identity
 from sync.core import node
 from sync.core.hub import Arrival
@@ -238,11 +236,9 @@ def taking_anybody_back():
 
 def one_answer_for_all_copies():
     """What one copy of a card has forgotten counts as forgotten by all."""
-
-    def of_the_card(me, person_id):
-        return answer_id(structs.replace(me, epoch=UUID(int=0)), person_id)
-
-    return replaced(erasing, "answer_id", of_the_card)
+    answered = "(SELECT ?1 AS epoch, erasure_id AS person_id FROM erasure_answer)"
+    believing = erasing.TO_FORGET.replace("sync_forgotten", answered)
+    return replaced(erasing, "TO_FORGET", believing)
 
 
 @contextmanager

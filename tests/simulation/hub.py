@@ -96,6 +96,7 @@ class Hub:
         self.district_id = UUID(bytes=dice.randbytes(16))
         self.timeline = 1
         self.xid = self.feed_no = self.generation = self.owner_counter = 0
+        self.by_clock = 0  # the generation a hub would give itself now; no backup puts a clock back
         self.open_xid = None  # a transaction that is still running
         self.promotions = 0
         self.schools = {self.district_id: School(self.district_id.bytes)}
@@ -116,7 +117,8 @@ class Hub:
 
     def change_incarnation(self):
         self.incarnation = self.new_incarnation()
-        self.generation += 1
+        self.by_clock += 1
+        self.generation = self.by_clock
 
     def enrol(self, school_id, node_id, node_key):
         if school_id not in self.schools:
@@ -191,13 +193,13 @@ class Hub:
 
         Of words of the district that were lost alone, nobody but the runbook tells. Whoever is
         on the list is forgotten again as the hub starts; a replica takes over without a start.
-        Nor does anybody else tell that files are gone, which the runbook says.
         """
-        has_lost_files = files is not None and hub_files.put_back(self, files)
+        if files is not None:
+            hub_files.put_back(self, files)
         has_lost_lines = self._feeds(self.schools) != self._feeds(state.schools)
         self._become(state)
         self.rewinds += 1
-        if is_noticed or has_lost_files or (has_lost_lines and not is_promoted):
+        if is_noticed or (has_lost_lines and not is_promoted):
             self.change_incarnation()
         self.promotions += is_promoted
         self.timeline = 1 + self.promotions
@@ -214,10 +216,9 @@ class Hub:
         self.put_back(self.journal[-1], is_noticed=False, is_promoted=True)
 
     def _become(self, state):
-        state, before = state.copy(), self.generation
+        state = state.copy()
         for name in State.__struct_fields__:
             setattr(self, name, getattr(state, name))
-        self.generation = max(before, state.generation)  # by its clock, which no backup puts back
         self.open_xid = None
 
     # The protocol.

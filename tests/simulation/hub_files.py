@@ -123,6 +123,14 @@ class Tables:
     def counted(self, _school_id):
         return self.whole(_school_id, self.school.files)
 
+    def schools(self, district_id):
+        return [{"school_id": each} for each in self.hub.schools if each != district_id]
+
+    def change_incarnation(self, before, _incarnation, _generation):
+        if self.hub.incarnation == before:
+            self.hub.change_incarnation()
+        return []
+
     def node(self, school_id, node_id):
         where, keys = self.hub.node_keys[node_id]
         state = "revoked" if node_id in self.hub.revoked else "active"
@@ -151,8 +159,10 @@ ANSWERS = {
     keeping.MOVE_BLOB: Tables.move_blob,
     keeping.FORGET: Tables.forget,
     tidying.COUNTED: Tables.counted,
+    tidying.SCHOOLS: Tables.schools,
     nodes.NODE: Tables.node,
     identities.IDENTITY: Tables.identity,
+    identities.CHANGE_INCARNATION: Tables.change_incarnation,
 }
 
 
@@ -166,7 +176,8 @@ def named_at(school):
 
 
 @contextlib.asynccontextmanager
-async def scoped(hub, *, school_id):
+async def scoped(hub, *, school_id=None, district_id=None):
+    school_id = school_id or hub.district_id
     school = hub.schools[school_id]
     before = dict(school.files)
     try:
@@ -244,10 +255,7 @@ def photograph(hub):
 
 
 def put_back(hub, photographed):
-    """Return whether this took a file away, or some of it."""
-    now = photograph(hub)
-    for path in now.keys() - photographed.keys():
+    for path in photograph(hub).keys() - photographed.keys():
         path.unlink()
     for path, content in photographed.items():
         path.write_bytes(content)
-    return any(photographed.get(path) != content for path, content in now.items())

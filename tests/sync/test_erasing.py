@@ -6,7 +6,7 @@ import pytest
 
 from appliance.database.agent import AgentDatabase
 from appliance.erasures.listing import read_list
-from sync.agent.erasing import erase_people
+from sync.agent.erasing import ANSWER, answer_id, erase_people
 from sync.agent.store import identity, open_streams
 from tests.cast import NOW_MS, new_id
 
@@ -62,6 +62,18 @@ def test_a_person_is_forgotten_answered_for_and_not_looked_for_again(db, listed,
     assert read_list(listed) == {school.amina}
     assert run(db, listed) == 0
     assert len(db.tuples(ANSWERS)) == 1
+
+
+def test_an_answer_that_another_copy_of_the_card_gave_is_not_taken_for_ones_own(db, listed, school):
+    """It comes down before the list does, under the lineage that this board goes on with."""
+    me = identity(db)
+    with db.changing() as tx:
+        tx.run("UPDATE sync_identity SET applying = 1")
+        tx.run(ANSWER, (answer_id(me, school.amina), school.amina, me.node_id, 3, NOW_MS))
+        tx.run("UPDATE sync_identity SET applying = 0")
+    assert run(db, listed) > 0
+    assert db.value("SELECT count(*) FROM person WHERE id = ?1", (school.amina,)) == 0
+    assert run(db, listed) == 0
 
 
 def test_what_is_sealed_and_not_yet_there_is_waited_for(db, listed, school):

@@ -100,7 +100,18 @@ def test_what_a_unit_asks_of_the_box_is_a_command_it_has(name):
     assert callable(_parser().parse_args(words).command)
 
 
-@pytest.mark.parametrize("timer", sorted(path.stem for path in UNITS.glob("*.timer")))
+BY_THE_CLOCK = [path.stem for path in UNITS.glob("*.timer") if "OnCalendar" in path.read_text()]
+
+
+def test_the_weekly_check_counts_the_hours_the_machine_runs_and_takes_what_is_left_over():
+    assert set(BY_THE_CLOCK) == {f"darasa-{name}" for name in ("backup", "update")}
+    assert values("darasa-integrity.timer", "Persistent") == []
+    assert values("darasa-integrity.timer", "OnBootSec") == ["1h"]
+    for key in ("CPUSchedulingPolicy", "IOSchedulingClass"):
+        assert values("darasa-integrity.service", key) == ["idle"]
+
+
+@pytest.mark.parametrize("timer", sorted(BY_THE_CLOCK))
 def test_a_timer_starts_a_service_of_its_name_and_makes_up_for_nights_off(timer):
     assert timer in SERVICES
     assert values(f"{timer}.timer", "Persistent") == ["yes"]

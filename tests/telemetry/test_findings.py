@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from msgspec import structs
 
+from appliance.backups.words import DRILL, LAST, NONE, BackupLine
 from appliance.clock import SINCE_BOOT, TOLD
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
@@ -37,6 +38,13 @@ FINE = Vitals(
     temperature_c=55.0,
     uptime_s=100,
 )
+ALONE = Contact(is_enrolled=False, contact_at_ms=None, contact_error=None)
+AWAY = BackupLine("good", LAST, "The last one was made today.")
+NEVER = BackupLine("bad", NONE, "There is no backup.", "Plug a stick in.")
+OLD = BackupLine("bad", LAST, "The last one is 20 days old.", "Plug a stick in.")
+LATE = BackupLine("wait", LAST, "The last one is 4 days old.", "Plug a stick in.")
+FAILED_TRY = BackupLine("wait", "Last try", "It made none.", "Plug a stick in.")
+FAILED_DRILL = BackupLine("bad", DRILL, "It failed.", "Make a new one.")
 WELL = Signs(
     now_ms=NOW_MS,
     clock_quality=TOLD,
@@ -47,6 +55,7 @@ WELL = Signs(
     clients=31,
     backup_at_ms=NOW_MS - DAY_MS,
     check_at_ms=NOW_MS - DAY_MS,
+    backups=[AWAY],
     card_day=("2026-09-20", 400_000_000),
     card_day_bytes_max=2_000_000_000,
     host_name="darasa",
@@ -84,10 +93,14 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
     [
         ({}, None),
         ({"contact": None, "backup_at_ms": None}, None),  # nobody's box yet
-        (
-            {"contact": Contact(is_enrolled=False, contact_at_ms=None, contact_error=None)},
-            ("soon", "work"),
-        ),
+        ({"contact": ALONE, "backups": [NEVER]}, ("soon", "work")),
+        ({"contact": ALONE}, None),  # a stick has it
+        ({"backups": [NEVER]}, ("soon", "backups")),
+        ({"backups": [OLD]}, ("now", "backups")),
+        ({"backups": [LATE]}, ("soon", "backups")),
+        ({"backups": [AWAY, FAILED_DRILL]}, ("now", "backups")),
+        ({"backups": [AWAY, FAILED_TRY], **failed("backup-to-stick")}, ("soon", "backups")),
+        ({"backups": [OLD], "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
         ({"unsent": Unsent(9, NOW_MS - 8 * DAY_MS)}, ("soon", "work")),
         ({"clock_quality": SINCE_BOOT}, ("soon", "clock")),
         ({"card_day": ("2026-09-20", 2_000_000_001)}, ("soon", "wear")),
@@ -98,6 +111,7 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         ({"backup_at_ms": 0, "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
         ({"host_name": "darasa-2"}, ("soon", "name")),
         ({"host_name": None}, None),
+        ({"migrations_ahead": 2}, ("soon", "release")),
         (failed("quick-check"), ("now", "damage")),
         (failed("full-check"), ("now", "damage")),
         (failed("backup"), ("soon", "night")),
