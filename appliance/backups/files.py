@@ -4,7 +4,7 @@ And by the key it is sealed with: a board that was filled by the district has ne
 stick may still hold backups that only the former ones open.
 
 A file is read back from the medium when it was written, and again in turn: every backup and every
-drill reads one in 28 of them, so that each is read within 28 trials (four weeks of nights). One
+drill reads one part of 28, so that each is read within 28 trials (four weeks of nights). One
 that does not give back what its name says is written anew from the card. Where the card has not
 got it either it goes, so that it is carried again once the district has brought it.
 """
@@ -27,7 +27,7 @@ from appliance.durable import put_private
 
 FILES: Final = "files"
 SEALED_ENDING: Final = ".sealed"
-READ_UNTIL: Final = "files-read"  # the last one that was read again, on the medium itself
+READ_LAST: Final = "files-read"  # the part that was read again last; it lies on the medium itself
 HASH_BYTES: Final = 32
 KEY_MARK_BYTES: Final = 4
 KEY_MARK_IS_FOR: Final = b"darasa-files"
@@ -75,10 +75,10 @@ def carry_files(blobs: Path, medium: Medium, keys: SchoolKeys, names: list[str])
 
 
 def read_again(blobs: Path, medium: Medium, keys: SchoolKeys) -> Again:
-    """Read the next share of what has lain there for long, and mend what is damaged."""
-    mended, gone = 0, 0
-    share = _next_share(medium, ending_of(keys))
-    for name in share:
+    """Read the next part of what has lain there for long, and mend what is damaged."""
+    mended, gone, part = 0, 0, _next_part(medium)
+    names = _in_part(medium, keys, part)
+    for name in names:
         path = sealed_at(medium.folder, name, keys)
         forget_cached(path)
         if open_file(path, name, keys) is not None:
@@ -88,9 +88,8 @@ def read_again(blobs: Path, medium: Medium, keys: SchoolKeys) -> Again:
             mended += 1
         else:
             gone += 1
-    if share:
-        put_private(medium.folder / READ_UNTIL, share[-1].encode())
-    return Again(len(share), mended, gone)
+    put_private(medium.folder / READ_LAST, str(part).encode())
+    return Again(len(names), mended, gone)
 
 
 def open_file(path: Path, name: str, keys: SchoolKeys) -> bytes | None:
@@ -147,10 +146,21 @@ def _is(content: bytes, name: str) -> bool:
     return hashlib.sha256(content).hexdigest() == name
 
 
-def _next_share(medium: Medium, ending: str) -> list[str]:
-    """The names after the last one that was read, and from the first again."""
-    folder, cursor = medium.folder / FILES, medium.folder / READ_UNTIL
-    names = sorted(path.name.removesuffix(ending) for path in folder.glob(f"*{ending}"))
-    last = cursor.read_text("ascii", "replace") if cursor.exists() else ""
-    in_turn = [name for name in names if name > last] + [name for name in names if name <= last]
-    return in_turn[: -(-len(names) // TRIALS)]
+def _next_part(medium: Medium) -> int:
+    """The part after the one that was read last, on whatever board that was."""
+    try:
+        last = int((medium.folder / READ_LAST).read_text("ascii", "replace"))
+    except (FileNotFoundError, ValueError):
+        return 0
+    return (last + 1) % TRIALS
+
+
+def part_of(name: str) -> int:
+    """In which of the parts a file is: hashes are spread evenly, however many there are."""
+    return int(name[:8], 16) * TRIALS >> 32
+
+
+def _in_part(medium: Medium, keys: SchoolKeys, part: int) -> list[str]:
+    there = (medium.folder / FILES).glob(f"*{ending_of(keys)}")
+    names = [path.name.partition(".")[0] for path in there]
+    return [name for name in names if part_of(name) == part]

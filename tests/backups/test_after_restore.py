@@ -1,7 +1,6 @@
 """A restore takes every count back; what is made afterwards is the newest all the same."""
 
 import shutil
-from contextlib import closing
 
 import pytest
 
@@ -16,8 +15,8 @@ from appliance.backups.nightly import (
 )
 from appliance.backups.order import FILE, Order, next_turn, note_restored, read_order
 from appliance.backups.stock import copies
-from appliance.database.backup import back_up
-from appliance.database.readers import Readers
+from appliance.database.backup import back_up, reading
+from appliance.database.writer import Writer
 from appliance.restore import restore_school
 from tests.cast import NOW_MS
 
@@ -32,9 +31,16 @@ def nobody_asks():
 
 
 @pytest.fixture
-def work(write):
+def work(settings):
     """A day at school: every row of people changes."""
-    return lambda day: write(lambda tx: tx.run(WORK, (f" {day}",)))
+
+    def work(day):
+        writer = Writer(settings.database)
+        writer.start()
+        writer.write_blocking(lambda tx: tx.run(WORK, (f" {day}",)))
+        writer.stop()
+
+    return work
 
 
 @pytest.fixture
@@ -49,12 +55,12 @@ def first_choice(settings):
 
 
 def name_in(path):
-    with closing(Readers(path)) as readers:
-        return readers.here.value(A_NAME)
+    with reading(path) as db:
+        return db.value(A_NAME)
 
 
-def put_back(settings, backup):
-    restore_school(settings, backup, code=nobody_asks, now_ms=NOW_MS)
+def put_back(settings, backup, now_ms=NOW_MS):
+    restore_school(settings, backup, code=nobody_asks, now_ms=now_ms)
 
 
 def test_the_nights_after_a_restore_are_kept_and_come_first(
@@ -78,7 +84,7 @@ def test_the_nights_after_a_restore_are_kept_and_come_first(
     assert len(on_stick()) == 6
     tried = restore_drill(settings, school.school_id, now_ms=NOW_MS + 6 * DAY_MS)
     assert tried.is_verified
-    put_back(settings, stick / "darasa-backup" / run.file)
+    put_back(settings, stick / "darasa-backup" / run.file, NOW_MS + 6 * DAY_MS)
     assert name_in(settings.database).endswith(" again 3 again 4 again 5")
 
 
