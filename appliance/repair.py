@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.backups.journal import Repair, note_repair
-from appliance.backups.nightly import NIGHTLY, Copy, newest_first, set_aside_newer
+from appliance.backups.nightly import NIGHTLY, Copy, newest_first, put_in_place
 from appliance.backups.stock import copies
 from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
@@ -204,7 +204,7 @@ def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int
         except (BackupUnusable, OSError) as error:
             logger.error("backup unusable file=%s cause=%s", copy.name, error)  # noqa: TRY400
             continue
-        set_aside_newer(settings, aside)
+        put_in_place(settings, copy.turn)
         words = [
             f"The database could not be read any more. The backup {copy.name} is in its place.",
             "What was written after it comes back from the district as far as it arrived.",

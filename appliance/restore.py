@@ -23,7 +23,8 @@ from appliance.accounts.keys import (
 from appliance.accounts.queries import identity, school
 from appliance.backups.envelope import is_sealed, read_label, unseal
 from appliance.backups.faults import BackupNotOurs
-from appliance.backups.nightly import nightly_copies, set_aside_newer
+from appliance.backups.making import turns_in
+from appliance.backups.nightly import nightly_copies, put_in_place, turn_of
 from appliance.backups.opening import bring_files, open_label
 from appliance.backups.trial import workroom
 from appliance.backups.whose import joined_district, newer_words, school_here
@@ -61,7 +62,8 @@ def restore_school(
             raise BackupUnusable(f"{backup} is not there")
         if not is_sealed(backup):
             _refuse_other_school(settings, *_whose(backup))
-            _put_in_place(settings, backup, aside)
+            restore_backup(backup, settings.database, aside)
+            put_in_place(settings, turn_of(backup))
             return _what_returns(settings, backup.name, aside)
         return _restore_sealed(settings, backup, work, aside, code)
 
@@ -74,16 +76,12 @@ def _restore_sealed(
     opened = open_label(settings, label, code)
     plain = work / "unsealed.db"
     keys = unseal(backup, opened.secret, plain)
-    _put_in_place(settings, plain, aside)
+    restore_backup(plain, settings.database, aside)
+    put_in_place(settings, label.turn, turns_in(backup.parent, label.school_id))
     words = [f"{label.school_name}, as of {moment(label.made_at_ms)}."]
     words += _what_returns(settings, backup.name, aside)
     words += bring_files(settings, backup.parent, label, keys)
     return words + _write_missing_keys(settings, keys, opened.recovery_code)
-
-
-def _put_in_place(settings: Settings, backup: Path, aside: Path) -> None:
-    restore_backup(backup, settings.database, aside)
-    set_aside_newer(settings, aside)
 
 
 def _whose(backup: Path) -> tuple[UUID | None, str]:

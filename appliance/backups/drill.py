@@ -3,9 +3,11 @@
 import time
 from uuid import UUID
 
-from appliance.accounts.keys import read_keys
+from appliance.accounts.keys import SchoolKeys, read_keys
 from appliance.backups.faults import MediumMissing
+from appliance.backups.files import files_words, read_again
 from appliance.backups.journal import Run, note_run, runs
+from appliance.backups.label import open_for_box
 from appliance.backups.making import labels_on
 from appliance.backups.media import Medium, find, is_same_card, speaking_of
 from appliance.backups.trial import try_out, workroom
@@ -21,10 +23,12 @@ def restore_drill(settings: Settings, school_id: UUID | None, *, now_ms: int) ->
     name = ""
     try:
         medium = find(settings, school_id)
-        name = _longest_untried(settings, medium)
+        keys = read_keys(settings.keys)
+        name = _longest_untried(settings, medium, keys)
         with speaking_of(medium.root, writes_to=str(settings.data_dir)), workroom(settings) as work:
             path = medium.folder / name
-            rows, words = try_out(path, read_keys(settings.keys), work, is_thorough=True)
+            rows, words = try_out(path, keys, work, is_thorough=True)
+            words += files_words(read_again(settings.blobs, medium, keys), 0)
             size_bytes = path.stat().st_size
     except DarasaError as error:
         note_run(
@@ -56,8 +60,12 @@ def restore_drill(settings: Settings, school_id: UUID | None, *, now_ms: int) ->
     return run
 
 
-def _longest_untried(settings: Settings, medium: Medium) -> str:
-    names = list(labels_on(medium))
+def _longest_untried(settings: Settings, medium: Medium, keys: SchoolKeys) -> str:
+    """Of those this box can open: a board that the district has filled has new keys."""
+    labels = labels_on(medium.folder, medium.mark.school_id)
+    names = [
+        name for name, label in labels.items() if open_for_box(label.for_box, keys.sealing_key)
+    ]
     if not names:
         raise MediumMissing(f"there is no backup of this school on {medium.root} yet")
     tried = [run.file for run in runs(settings) if run.kind == "drill"]

@@ -15,8 +15,6 @@ DarasaError
 
 from appliance.errors import Busy, Conflict, DarasaError, Forbidden
 
-NOTHING_CHANGED = "Nothing was changed."
-
 
 class MediumMissing(Conflict):
     """No stick or disk with this school's mark is there."""

@@ -34,7 +34,8 @@ CODE_GROUP: Final = 4
 class Label(Struct, frozen=True, kw_only=True):
     """The clear part. `files`: SHA-256 of every hand-in's file it names, one after the other.
 
-    `turn`: the how-manieth on its medium; a restore takes `seq` back, and this never.
+    `turn`: its place among the school's backups (`appliance.backups.order`); a restore takes
+    `seq` back, and this never.
     """
 
     school_id: UUID

@@ -6,37 +6,47 @@ in the journal says so, and the running school notices nothing of it.
 
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from uuid import UUID
 
 from msgspec import Struct, structs
-from nacl.secret import Aead
 
 from appliance.accounts.faults import KeysMissing, NotClaimed
 from appliance.accounts.keys import SEALED, SchoolKeys, read_keys
 from appliance.accounts.queries import School, school
 from appliance.backups.envelope import read_label, seal
 from appliance.backups.faults import BackupDamaged
+from appliance.backups.files import (
+    Again,
+    carry_files,
+    files_words,
+    forget_unnamed,
+    names_in,
+    read_again,
+)
 from appliance.backups.journal import Run, note_run
 from appliance.backups.label import SECRET_BYTES, Label, lock_for_box, lock_for_district
-from appliance.backups.media import ENDING, Medium, find, is_same_card, prepare, speaking_of
+from appliance.backups.media import (
+    ENDING,
+    Medium,
+    appearing,
+    find,
+    is_same_card,
+    prepare,
+    speaking_of,
+)
+from appliance.backups.nightly import turns
+from appliance.backups.order import next_turn
 from appliance.backups.queries import named_files, origin
 from appliance.backups.rotation import Aged, kept
 from appliance.backups.trial import TRIAL_FACTOR, Tried, try_out, workroom
 from appliance.database.backup import back_up, reading, row_count
 from appliance.database.migrate import schema_version
-from appliance.durable import sync_path
 from appliance.errors import DarasaError
 from appliance.room import require_room_for_copies
 from appliance.settings import Settings
-
-PARTIAL: Final = ".partial"
-FILES: Final = "files"
-SEALED_ENDING: Final = ".sealed"
-HASH_BYTES: Final = 32
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -94,22 +104,22 @@ def _made(settings: Settings, copy: Path, *, app_version: str, now_ms: int) -> M
 
 def _backed_up(made: Made, medium: Medium, copy: Path, work: Path) -> Run:
     secret = secrets.token_bytes(SECRET_BYTES)
-    label = _label(made, copy, secret, turn=_next_turn(medium))
+    label = _label(made, copy, secret, turn=_next_turn(made, medium))
     target = medium.folder / _name(label)
     with speaking_of(medium.root):
-        _carry_files(made, medium, label)
+        lacking, again = _files(made, medium, label)
         _write(target, copy, label, made.keys, secret)
     copy.unlink()  # room for what is restored now
     with speaking_of(medium.root, writes_to=str(work)):
         rows, words = _proven(target, made.keys, work)
     with speaking_of(medium.root):
-        removed = rotate(medium)
+        removed = rotate(medium, made.keys, but=target.name)
         return Run(
             at_ms=made.now_ms,
             kind="backup",
             is_verified=True,
             place=str(medium.root),
-            words=f"{words}; {removed} older ones removed",
+            words=f"{words}; {removed} older ones removed{files_words(again, lacking)}",
             file=target.name,
             medium=medium.mark.medium_id,
             is_same_card=is_same_card(medium, made.settings),
@@ -122,9 +132,22 @@ def _proven(target: Path, keys: SchoolKeys, work: Path) -> Tried:
     """One that does not pass is no backup, and must not be taken for one later."""
     try:
         return try_out(target, keys, work)
-    except DarasaError:
-        target.unlink()
+    except (DarasaError, OSError):
+        with suppress(OSError):  # the stick may be gone altogether
+            target.unlink()
         raise
+
+
+def _next_turn(made: Made, medium: Medium) -> int:
+    on_medium = turns_in(medium.folder, made.school.id)
+    folder = made.settings.backups
+    return next_turn(folder, [*on_medium, *turns(folder)])
+
+
+def _files(made: Made, medium: Medium, label: Label) -> tuple[int, Again]:
+    """Read old ones before new ones: what a full medium lacks room for comes last."""
+    again = read_again(made.settings.blobs, medium, made.keys)
+    return carry_files(made.settings.blobs, medium, made.keys, names_in(label)), again
 
 
 def _label(made: Made, copy: Path, secret: bytes, *, turn: int) -> Label:
@@ -159,75 +182,44 @@ def _sealed_keys(settings: Settings) -> bytes:
 
 
 def _name(label: Label) -> str:
-    """Sorted by name is sorted by age; `seq` also tells two of one second apart."""
+    """No two have the same `turn`: one that wakes up in 1970 overwrites nothing."""
     day = datetime.fromtimestamp(label.made_at_ms / 1_000, UTC).strftime("%Y%m%d-%H%M%S")
-    return f"school-{day}-{label.seq}{ENDING}"
+    return f"school-{day}-{label.turn}{ENDING}"
 
 
 def _write(target: Path, copy: Path, label: Label, keys: SchoolKeys, secret: bytes) -> None:
-    with _appearing(target) as partial, partial.open("wb") as file:
+    with appearing(target) as partial, partial.open("wb") as file:
         seal(copy, file, label, keys, secret)
 
 
-@contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
-    """What is written here is at `target` when it is whole and on the medium, or nowhere."""
-    for left in target.parent.glob(f"*{PARTIAL}"):
-        left.unlink()  # a stick was pulled out
-    partial = target.with_name(target.name + PARTIAL)
-    try:
-        yield partial
-        sync_path(partial)
-        partial.replace(target)
-        sync_path(target.parent)
-    except OSError:
-        with suppress(OSError):  # the stick may be gone altogether
-            partial.unlink(missing_ok=True)
-        raise
+def rotate(medium: Medium, keys: SchoolKeys, *, but: str) -> int:
+    """Take away what neither a day, a week nor a month keeps; return how many backups went.
 
-
-def _carry_files(made: Made, medium: Medium, label: Label) -> None:
-    """Put what pupils handed in beside it, each once, each sealed with the school's key."""
-    folder, lock = medium.folder / FILES, Aead(made.keys.sealing_key)
-    for name in names_in(label):
-        source, target = made.settings.blobs / name, folder / f"{name}{SEALED_ENDING}"
-        if target.exists() or not source.exists():  # the district has yet to bring it
-            continue
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with _appearing(target) as partial:
-            partial.write_bytes(lock.encrypt(source.read_bytes()))
-
-
-def names_in(label: Label) -> list[str]:
-    """The files a backup needs, by name."""
-    places = range(0, len(label.files), HASH_BYTES)
-    return [label.files[at : at + HASH_BYTES].hex() for at in places]
-
-
-def rotate(medium: Medium) -> int:
-    """Take away what neither a day, a week nor a month keeps; return how many backups went."""
-    labels = labels_on(medium)
-    stay = kept(
-        Aged(name, label.made_at_ms, label.seq, label.turn) for name, label in labels.items()
-    )
+    `but`: the one that has just passed stays, whatever the others say of themselves.
+    """
+    labels = labels_on(medium.folder, medium.mark.school_id)
+    aged = (Aged(name, each.made_at_ms, each.seq, each.turn) for name, each in labels.items())
+    stay = kept(aged) | {but} & labels.keys()
     gone = [name for name in labels if name not in stay]
     for name in gone:
         (medium.folder / name).unlink()
-    named = {each for name in stay for each in names_in(labels[name])}
-    for file in (medium.folder / FILES).glob(f"*{SEALED_ENDING}"):
-        if file.name.removesuffix(SEALED_ENDING) not in named:
-            file.unlink()
+    forget_unnamed(medium, [labels[name] for name in stay], keys)
     return len(gone)
 
 
-def labels_on(medium: Medium) -> dict[str, Label]:
+def turns_in(folder: Path, school_id: UUID) -> list[int]:
+    """Of the school's backups that lie there."""
+    return [label.turn for label in labels_on(folder, school_id).values()]
+
+
+def labels_on(folder: Path, school_id: UUID) -> dict[str, Label]:
     """What stands on each readable backup of this school; a damaged one is left alone."""
     found = {}
-    for path in sorted(medium.folder.glob(f"*{ENDING}")):
+    for path in sorted(folder.glob(f"*{ENDING}")):
         try:
             label = read_label(path)
         except (BackupDamaged, OSError):
             continue
-        if label.school_id == medium.mark.school_id:
+        if label.school_id == school_id:
             found[path.name] = label
     return found

@@ -7,10 +7,11 @@ is named and left alone.
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -27,15 +28,17 @@ from appliance.backups.faults import (
     MediumReadOnly,
     WrongMedium,
 )
-from appliance.durable import put_private
+from appliance.durable import put_private, sync_path
 from appliance.errors import StorageFull
 from appliance.settings import Settings
 
 FOLDER: Final = "darasa-backup"
 MARK: Final = "medium.json"
+ENDING: Final = ".backup"
+PARTIAL: Final = ".partial"
 MARK_BYTES_MAX: Final = 4_096
 MOUNTS: Final = Path("/proc/self/mountinfo")
-ENDING: Final = ".backup"
+OCTAL: Final = re.compile(r"\\([0-7]{3})")
 REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -149,22 +152,51 @@ def speaking_of(root: Path, *, writes_to: str = "") -> Iterator[None]:
         raise MediumFailed(f"{root}: {error.strerror or error}") from error
 
 
+@contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """What is written here is at `target` when it is whole and on the medium, or nowhere."""
+    for left in target.parent.glob(f"*{PARTIAL}"):
+        left.unlink()  # a stick was pulled out
+    partial = target.with_name(target.name + PARTIAL)
+    try:
+        yield partial
+        sync_path(partial)
+        partial.replace(target)
+        sync_path(target.parent)
+    except OSError:
+        with suppress(OSError):  # the stick may be gone altogether
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def forget_cached(path: Path) -> None:
+    """Let the next reading come from the medium and not from memory."""
+    sync_path(path)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
 def places(settings: Settings, mounts: Path = MOUNTS) -> list[Path]:
     """Where a backup may lie: in the folder that is named, else on whatever is mounted."""
     if settings.backup_dir:
         return [Path(settings.backup_dir)]
-    return [Path(each) for each in mounted(mounts.read_text())] if mounts.exists() else []
+    table = os.fsdecode(mounts.read_bytes()) if mounts.exists() else ""
+    return [Path(each) for each in mounted(table)]
 
 
 def mounted(table: str) -> list[str]:
-    """Where block devices are mounted (proc_pid_mountinfo(5)); spaces are written in octal.
+    """Where block devices are mounted (proc_pid_mountinfo(5)).
 
+    The kernel writes blanks and backslashes in octal, and every other byte of a name as it is.
     Once each: behind the unit's limits a stick that came while the box ran stands there twice.
     """
     found = []
-    for line in table.splitlines():
+    for line in table.split("\n"):
         before, _, after = line.partition(" - ")
-        fields, source = before.split(), after.split()
+        fields, source = before.split(" "), after.split(" ")
         if len(fields) > 4 and len(source) > 1 and source[1].startswith("/dev/"):
-            found.append(os.fsencode(fields[4]).decode("unicode_escape"))
+            found.append(OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
     return list(dict.fromkeys(found))

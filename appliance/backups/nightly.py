@@ -2,33 +2,46 @@
 
 The running box makes it in its night, out of lessons; where it does not come to it,
 `darasa-backup.timer` does (appliance/maintenance/off_duty.py). Both put it where the ladder after
-damage looks (appliance/repair.py).
+damage looks (appliance/repair.py). What comes first among them, and what after a restore, says
+`appliance.backups.order`.
 """
 
-import shutil
+import re
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from appliance.backups.aside import expire_aside
+from appliance.backups.order import Order, next_turn, note_restored, read_order
 from appliance.backups.queries import origin
-from appliance.database.backup import back_up, reading
+from appliance.database.backup import PARTIAL_SUFFIX, back_up, reading
 from appliance.database.faults import BackupUnusable
 from appliance.settings import Settings
 
 NIGHTLY: Final = "nightly-*.db"
+NAME: Final = re.compile(r"nightly-(?P<turn>\d{6,})-\d{8}\.db")  # 0.2.0 wrote the day alone
 KEPT: Final = 7
 KEPT_IN_NEED: Final = 2
 ROOM_FACTOR: Final = 2.2  # the copy, its journal, and space to hand in meanwhile
 
 
 class Copy(Struct, frozen=True):
-    """A plain copy of the database, ready to be put in place. `seq` orders without a clock."""
+    """A plain copy of the database, ready to be put in place. `seq` is -1 where it cannot say."""
 
     name: str
     path: Path
     seq: int
+    turn: int = 0
+    is_left: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, int, int, str]:
+        """Its place in the order; without turns the count of changes is the next best."""
+        return (not self.is_left, self.turn, self.seq, self.name)
 
 
 class Copied(Struct, frozen=True):
@@ -41,14 +54,18 @@ class Copied(Struct, frozen=True):
 
 def copy_tonight(settings: Settings, *, now_ms: int) -> Copied:
     """Copy the live database, verify the copy, keep the last seven. Raises BackupFailed."""
+    folder = settings.backups
+    for torn in folder.glob(NIGHTLY + PARTIAL_SUFFIX):
+        torn.unlink()
     day = datetime.fromtimestamp(now_ms / 1_000, UTC).strftime("%Y%m%d")
-    target = settings.backups / f"nightly-{day}.db"
+    target = folder / f"nightly-{next_turn(folder, turns(folder)):06}-{day}.db"
     result = back_up(settings.database, target)
-    return Copied(target.name, result.size_bytes, forget_old_copies(settings.backups, but=target))
+    gone = forget_old_copies(folder, but=target) + expire_aside(settings)
+    return Copied(target.name, result.size_bytes, gone)
 
 
 def nightly_copies(folder: Path) -> list[Path]:
-    """The copies there are, the one with the most changes in it first."""
+    """The copies there are, the newest first."""
     return [copy.path for copy in newest_first(_all(folder))]
 
 
@@ -58,35 +75,48 @@ def readable_copies(folder: Path) -> list[Copy]:
 
 
 def newest_first(stock: list[Copy]) -> list[Copy]:
-    """The one with the most changes in it first."""
-    return sorted(stock, key=lambda copy: (copy.seq, copy.name), reverse=True)
+    """The one to begin with first."""
+    return sorted(stock, key=lambda copy: copy.rank, reverse=True)
 
 
 def forget_old_copies(folder: Path, kept: int = KEPT, *, but: Path | None = None) -> int:
-    """Keep the newest copies, damaged ones last, and `but` always; return how many went."""
-    known = nightly_copies(folder)
-    stay = [path for path in known if path == but]
-    stay += [path for path in known if path != but][: kept - len(stay)]
-    old = [path for path in known if path not in stay]
+    """Keep the newest copies, and `but` always; return how many went."""
+    known = [path for path in nightly_copies(folder) if path != but]
+    old = known[kept - (but is not None) :]
     for path in old:
         path.unlink()
     return len(old)
 
 
-def set_aside_newer(settings: Settings, aside: Path) -> None:
-    """After a restore: copies that know more than the school now does are of another future.
+def put_in_place(settings: Settings, turn: int, seen: Iterable[int] = ()) -> None:
+    """Note which copy the database was restored from; `seen`: the turns beside it on its stick.
 
-    They would be taken for the newest ones. They go where the file that was replaced went.
+    A card too full for it must not keep the box from serving: the copies tell most of it.
     """
-    here = _seq(settings.database)
-    for copy in _all(settings.backups):
-        if copy.seq > here >= 0:
-            aside.mkdir(mode=0o700, exist_ok=True)
-            shutil.move(copy.path, aside)
+    folder = settings.backups
+    with suppress(OSError):
+        note_restored(folder, turn, [*turns(folder), *seen])
+
+
+def turns(folder: Path) -> list[int]:
+    """Of the copies that are there."""
+    return [turn_of(path) for path in folder.glob(NIGHTLY)]
+
+
+def turn_of(path: Path) -> int:
+    """The turn a nightly copy has by its name; 0 when it has none."""
+    found = NAME.fullmatch(path.name)
+    return int(found["turn"]) if found else 0
 
 
 def _all(folder: Path) -> list[Copy]:
-    return [Copy(path.name, path, _seq(path)) for path in folder.glob(NIGHTLY)]
+    order = read_order(folder)
+    return [_copy(path, order) for path in folder.glob(NIGHTLY)]
+
+
+def _copy(path: Path, order: Order) -> Copy:
+    turn = turn_of(path)
+    return Copy(path.name, path, _seq(path), turn, order.has_left(turn))
 
 
 def _seq(path: Path) -> int:

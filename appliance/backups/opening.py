@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
-from nacl.exceptions import CryptoError
-from nacl.secret import Aead
 
 from appliance.accounts.faults import KeysMissing, WrongRecoveryCode
 from appliance.accounts.keys import SchoolKeys, open_sealed_keys, read_keys
 from appliance.backups.faults import WrongPassphrase
+from appliance.backups.files import names_in, open_file, sealed_at
 from appliance.backups.label import Label, open_for_box, secret_of
-from appliance.backups.making import FILES, SEALED_ENDING, names_in
+from appliance.backups.queries import whose_file
+from appliance.backups.whose import joined_district
+from appliance.database.backup import reading
 from appliance.durable import put_private
 from appliance.settings import Settings
+
+NAMED_MAX: Final = 20  # a screen of the console
 
 
 class Opened(Struct, frozen=True):
@@ -49,22 +53,31 @@ def _with_code(label: Label, typed: str) -> Opened:
 
 def bring_files(settings: Settings, folder: Path, label: Label, keys: SchoolKeys) -> list[str]:
     """Put the files of hand-ins back beside the database; return what a keeper should know."""
-    lock, missing, brought = Aead(keys.sealing_key), 0, 0
+    missing, brought = [], 0
     for name in names_in(label):
-        target, sealed = settings.blobs / name, folder / FILES / f"{name}{SEALED_ENDING}"
+        target, sealed = settings.blobs / name, sealed_at(folder, name, keys)
         if target.exists():
             continue
-        try:
-            content = lock.decrypt(sealed.read_bytes())
-        except (OSError, CryptoError):
-            missing += 1
+        content = open_file(sealed, name, keys) if sealed.exists() else None
+        if content is None:
+            missing.append(name)
             continue
         settings.blobs.mkdir(mode=0o700, exist_ok=True)
         put_private(target, content)
         brought += 1
     words = [f"{brought} photos and files of hand-ins came back."] if brought else []
-    if missing:
-        words.append(
-            f"{missing} photos and files are not on the stick; the district may have them."
-        )
-    return words
+    return words + (_missing(settings, missing) if missing else [])
+
+
+def _missing(settings: Settings, names: list[str]) -> list[str]:
+    words = [f"{len(names)} photos and files are not on the stick, or damaged there:"]
+    with reading(settings.database) as db:
+        for name in names[:NAMED_MAX]:
+            whose = whose_file(db, bytes.fromhex(name))
+            if whose is not None:
+                words.append(f"  {whose.file_name}: {whose.person_name}, {whose.task_title}")
+    if len(names) > NAMED_MAX:
+        words.append(f"  and {len(names) - NAMED_MAX} more.")
+    if joined_district(settings.database):
+        return [*words, "They come back from the district as far as it has them."]
+    return [*words, "Keep the old card and other sticks: they may have them."]

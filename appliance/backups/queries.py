@@ -21,6 +21,18 @@ SELECT DISTINCT sha256
  ORDER BY sha256
 """
 
+WHOSE_FILE: Final[LiteralString] = """
+SELECT a.name AS file_name, p.display_name AS person_name, t.title AS task_title
+  FROM attachment          AS a
+  JOIN submission_revision AS r ON r.id = a.submission_revision_id
+  JOIN submission          AS s ON s.id = r.submission_id
+  JOIN assessment          AS t ON t.id = s.assessment_id
+  JOIN person              AS p ON p.id = a.person_id
+ WHERE a.sha256 = ?1
+ ORDER BY a.id
+ LIMIT 1
+"""
+
 # The newest hand-in with its words, as a teacher's page reads it.
 NEWEST_WORK: Final[LiteralString] = """
 SELECT r.body, r.content_hash, p.display_name AS person_name, a.title AS task_title
@@ -66,6 +78,14 @@ class Content(Struct, frozen=True):
     sha256: bytes
 
 
+class HandedIn(Struct, frozen=True):
+    """Whose file it is, and for what."""
+
+    file_name: str
+    person_name: str
+    task_title: str
+
+
 class Work(Struct, frozen=True):
     """One hand-in as it is read."""
 
@@ -83,6 +103,11 @@ def origin(db: Reader) -> Origin:
 def named_files(db: Reader) -> list[bytes]:
     """The files of hand-ins that rows name."""
     return [each.sha256 for each in db.rows(Content, NAMED_FILES)]
+
+
+def whose_file(db: Reader, sha256: bytes) -> HandedIn | None:
+    """The first hand-in that names a file."""
+    return db.row(HandedIn, WHOSE_FILE, (sha256,))
 
 
 def journey(db: Reader, school_id: UUID) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from appliance.backups.faults import MediumMissing
-from appliance.backups.making import FILES
+from appliance.backups.files import FILES
 from appliance.backups.media import (
     FOLDER,
     MOUNTS,

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import structs
+
 from appliance.accounts.faults import KeysMissing
 from appliance.accounts.keys import SchoolKeys, read_keys
 from appliance.backups.envelope import read_label, unseal
 from appliance.backups.faults import BackupDamaged
 from appliance.backups.label import open_for_box
 from appliance.backups.media import ENDING, FOLDER, places
-from appliance.backups.nightly import Copy, readable_copies
+from appliance.backups.nightly import Copy, newest_first, readable_copies
+from appliance.backups.order import Order, read_order
 from appliance.backups.trial import workroom
 from appliance.settings import Settings
 
@@ -29,18 +32,21 @@ def _newest_sealed(settings: Settings, work: Path) -> Copy | None:
         keys = read_keys(settings.keys)
     except KeysMissing:
         return None
-    found = [each for root in places(settings) for each in _sealed_on(root, keys)]
-    for seq, path, secret in sorted(found, reverse=True):
+    order = read_order(settings.backups)
+    secrets = {
+        copy: secret for root in places(settings) for copy, secret in _sealed_on(root, keys, order)
+    }
+    for copy in newest_first(list(secrets)):
         target = work / "from-stick.db"
         try:
-            unseal(path, secret, target)
+            unseal(copy.path, secrets[copy], target)
         except (BackupDamaged, OSError):
             continue
-        return Copy(path.name, target, seq)
+        return structs.replace(copy, path=target)
     return None
 
 
-def _sealed_on(root: Path, keys: SchoolKeys) -> Iterator[tuple[int, Path, bytes]]:
+def _sealed_on(root: Path, keys: SchoolKeys, order: Order) -> Iterator[tuple[Copy, bytes]]:
     for path in (root / FOLDER).glob(f"*{ENDING}"):
         try:
             label = read_label(path)
@@ -48,4 +54,5 @@ def _sealed_on(root: Path, keys: SchoolKeys) -> Iterator[tuple[int, Path, bytes]
             continue
         secret = open_for_box(label.for_box, keys.sealing_key)
         if secret is not None:
-            yield label.seq, path, secret
+            is_left = order.has_left(label.turn)
+            yield Copy(path.name, path, label.seq, label.turn, is_left), secret

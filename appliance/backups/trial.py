@@ -1,7 +1,6 @@
 """A backup proves itself by being restored: beside the school, and read as people read it."""
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +11,13 @@ from appliance.accounts.keys import SchoolKeys
 from appliance.backups.envelope import read_label, unseal
 from appliance.backups.faults import BackupBusy, BackupDamaged, BackupNotVerified, WrongPassphrase
 from appliance.backups.label import Label, open_for_box
+from appliance.backups.media import forget_cached
 from appliance.backups.queries import journey
 from appliance.database.agent import AgentDatabase
 from appliance.database.backup import row_count
 from appliance.database.faults import BackupUnusable
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.restoring import restore_backup
-from appliance.durable import sync_path
 from appliance.room import require_room_for_copies
 from appliance.settings import Settings
 
@@ -96,13 +95,3 @@ def _restored(plain: Path, label: Label, work: Path, *, is_thorough: bool) -> st
     if (rows := row_count(school)) != label.rows:
         raise BackupNotVerified(f"{rows} rows after the restore, {label.rows} went in")
     return words
-
-
-def forget_cached(path: Path) -> None:
-    """Let the next reading come from the medium and not from memory."""
-    sync_path(path)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,11 @@ from appliance.database.backup import reading
 from appliance.database.comparing import newer_rows
 from appliance.database.faults import BackupUnusable
 
+KEEP_IT: Final = (
+    "copy that folder to another medium within a month (after thirty good nights it goes), and ask"
+    " for help."
+)
+
 IS_JOINED: Final[LiteralString] = "SELECT hub_id IS NOT NULL FROM sync_identity"
 
 
@@ -43,5 +48,5 @@ def newer_words(old: Path, new: Path) -> list[str]:
     if found.at_district:
         words.append(f"{found.at_district} of them are at the district and come back from there.")
     if alone := found.rows - found.at_district:
-        words.append(f"{alone} of them are nowhere else: keep that folder, and ask for help.")
+        words.append(f"{alone} of them are nowhere else: {KEEP_IT}")
     return words

@@ -19,6 +19,7 @@ MAKE_ONE: Final = (
     "Plug a stick in and tap the button beside it on the page Backups, once. From then on every"
     " night that it is plugged in makes a backup."
 )
+AHEAD: Final = "By this clock that is still to come, so nobody knows how old it is."
 PLUG_IN: Final = "Plug the backup stick in, and make a backup on the page Backups."
 
 LAST: Final = "Last backup away"
@@ -63,6 +64,8 @@ def _last(known: list[Run], *, now_ms: int) -> BackupLine:
         todo = "It lies on the box's own card and would be lost with it. Use a stick."
         return BackupLine("bad", LAST, words, todo)
     age = now_ms - last.at_ms
+    if age < 0:
+        return BackupLine("wait", LAST, f"{words} {AHEAD}", PLUG_IN)
     if age > LATE_MS:
         kind = "bad" if age > OLD_MS else "wait"
         return BackupLine(kind, LAST, f"{words} That is {age // DAY_MS} days ago.", PLUG_IN)
@@ -89,7 +92,7 @@ def _drilled(known: list[Run], *, now_ms: int) -> BackupLine | None:
         words = f"The one of {moment(last.at_ms)} failed: {last.words}."
         return BackupLine("bad", DRILL, words, todo)
     words = f"{last.file} was restored and read {moment(last.at_ms)}: {last.words}."
-    kind = "good" if now_ms - last.at_ms < DRILL_MS else "wait"
+    kind = "good" if 0 <= now_ms - last.at_ms < DRILL_MS else "wait"
     return BackupLine(kind, DRILL, words)
 
 

@@ -10,6 +10,14 @@ NAMES: Final[LiteralString] = """
 SELECT display_name AS word
   FROM person
  UNION
+SELECT given_name
+  FROM person
+ WHERE given_name IS NOT NULL
+ UNION
+SELECT family_name
+  FROM person
+ WHERE family_name IS NOT NULL
+ UNION
 SELECT sign_in_name
   FROM credential
  WHERE sign_in_name IS NOT NULL

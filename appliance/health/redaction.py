@@ -7,7 +7,9 @@ words.
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Final
 
 OURS: Final = re.compile(
@@ -25,8 +27,13 @@ ID: Final = re.compile(
 HEX: Final = re.compile(r"\b[0-9a-f]{16,}\b", re.IGNORECASE)
 ADDRESS: Final = re.compile(r"\b(?!127\.)\d{1,3}(?:\.\d{1,3}){3}\b")
 QUOTED: Final = re.compile(r"""(?<![\w])(["']).*?\1""")
-NAME_LETTERS_MIN: Final = 2
-WORD: Final = re.compile(r"\w+")
+# Letters, numbers, and what stands on or between letters: vowel signs, joiners, marks of direction.
+OF_A_WORD: Final = ("L", "N", "M", "Cf")
+APOSTROPHES: Final = frozenset("ʹʺʻʼʽʾʿˈ")  # letters to Unicode; typed as ' where there is no key
+COMPARED: Final = ("Lu", "Ll", "Lt", "Lo", "N")  # not Lm: a kashida only stretches a word
+UNSPACED: Final = frozenset(
+    {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
+)
 
 
 class Redactor:
@@ -34,10 +41,10 @@ class Redactor:
 
     def __init__(self, names: Iterable[str], secret: bytes) -> None:
         self._secret: Final = secret
-        parts = {part for name in names for part in WORD.findall(name)}
-        known = sorted(part for part in parts if len(part) >= NAME_LETTERS_MIN)
-        either = "|".join(map(re.escape, known))
-        self._names: Final = re.compile(rf"\b(?:{either})\b", re.IGNORECASE) if known else None
+        parts = {part for name in names for part in words_of(name) if is_of_word(part[0])}
+        known = {part: letters_of(part) for part in parts}
+        self._whole: Final = {found for found in known.values() if is_telling(found)}
+        self._inside: Final = {known[part] for part in parts if is_unspaced(part) and known[part]}
 
     def lines(self, log: Iterable[str]) -> Iterator[str]:
         """What may leave the school of a log, and how much was left out."""
@@ -55,7 +62,11 @@ class Redactor:
         words = HEX.sub(self._pseudonym, words)
         words = QUOTED.sub("[quoted]", words)
         words = ADDRESS.sub("[address]", words)
-        return self._names.sub("[name]", words) if self._names else words
+        return "".join("[name]" if self._is_name(word) else word for word in words_of(words))
+
+    def _is_name(self, word: str) -> bool:
+        found = letters_of(word)
+        return found in self._whole or any(name in found for name in self._inside)
 
     def _kept(self, line: str) -> str | None:
         if (ours := OURS.match(line)) is not None:
@@ -70,3 +81,39 @@ class Redactor:
         """The same id is the same word within one file, and no word in the next."""
         plain = found[0].replace("-", "").lower().encode()
         return "id:" + hashlib.blake2b(plain, key=self._secret, digest_size=4).hexdigest()
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Cut a text into words and what is between them; a vowel sign is no end of a word."""
+    for _, letters in groupby(text, is_of_word):
+        yield "".join(letters)
+
+
+def is_of_word(letter: str) -> bool:
+    """Whether it belongs to a word in any script."""
+    return letter not in APOSTROPHES and unicodedata.category(letter).startswith(OF_A_WORD)
+
+
+def letters_of(word: str) -> str:
+    """A word as it is compared: however it was typed, without marks, accents and case.
+
+    One letter alone keeps its case: an initial is no reason to take out every `a`.
+    """
+    plain = unicodedata.normalize("NFKD", word)
+    letters = "".join(filter(is_compared, plain))
+    return letters if len(letters) == 1 else letters.casefold()
+
+
+def is_compared(letter: str) -> bool:
+    """Whether two words differ by it: no mark, no joiner, nothing that stretches."""
+    return unicodedata.category(letter).startswith(COMPARED)
+
+
+def is_telling(letters: str) -> bool:
+    """Whether it can name somebody: not a digit alone, which is in every line."""
+    return len(letters) > 1 or letters.isalpha()
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether its script puts no blanks between words, so that a name may stand inside one."""
+    return any(unicodedata.name(letter, "").split(" ")[0] in UNSPACED for letter in word)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from appliance.backups.aside import shed_aside
 from appliance.backups.nightly import KEPT_IN_NEED, forget_old_copies
 from appliance.errors import StorageFull
 from appliance.maintenance.box import Box
@@ -24,6 +25,7 @@ async def make_room(box: Box) -> str | None:
         done.append(await _shorten_journal(box))
     if "copies" in card.sheds:
         gone = await asyncio.to_thread(forget_old_copies, settings.backups, KEPT_IN_NEED)
+        gone += await asyncio.to_thread(shed_aside, settings)
         done.append(f"{gone} older copies on this card are gone" if gone else None)
     words = [each for each in done if each]
     return "; ".join(words) or None

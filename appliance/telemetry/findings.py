@@ -231,7 +231,12 @@ def night_findings(signs: Signs) -> list[Finding]:
 
 def _backup(signs: Signs) -> list[Finding]:
     todo = "Leave the box on for an hour without anybody at work."
-    if signs.backup_at_ms is None or signs.clock_quality < TOLD:
+    if signs.contact is None:
+        return []  # nobody's box yet
+    if signs.backup_at_ms is None:
+        words = "No copy of the database is known to have been made on this card."
+        return [Finding("soon", "backup", words, todo)]
+    if signs.clock_quality < TOLD:
         return []  # how old it is a clock must say that somebody vouches for
     old_ms = signs.now_ms - signs.backup_at_ms
     if old_ms < BACKUP_OLD_MS:

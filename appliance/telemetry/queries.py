@@ -50,11 +50,13 @@ SELECT name, state, started_at_ms, effect
 """
 
 
+# A success dated after now was written under a clock that ran ahead: it says nothing of its age.
 LAST_SUCCESS_OF: Final[LiteralString] = """
 SELECT max(started_at_ms)
   FROM job_run
- WHERE name = ?1
+ WHERE name  = ?1
    AND state = 'ok'
+   AND started_at_ms <= ?2
 """
 
 CLIENTS: Final[LiteralString] = """
@@ -105,9 +107,9 @@ def last_runs(db: Reader) -> list[JobState]:
     return db.rows(JobState, LAST_RUNS)
 
 
-def last_success_of(db: Reader, name: str) -> int | None:
-    """When a job last did its work."""
-    at_ms = db.value(LAST_SUCCESS_OF, (name,))
+def last_success_of(db: Reader, name: str, *, until_ms: int) -> int | None:
+    """When a job last did its work, as far as that can be true."""
+    at_ms = db.value(LAST_SUCCESS_OF, (name, until_ms))
     assert at_ms is None or isinstance(at_ms, int)
     return at_ms
 

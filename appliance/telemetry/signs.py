@@ -1,6 +1,9 @@
 """Reads everything the findings are made from, in one go."""
 
+from typing import Final
+
 from appliance.backups.words import backup_lines
+from appliance.clock import TOLD
 from appliance.database.migrate import migrations_ahead
 from appliance.database.reader import Reader
 from appliance.settings import Settings
@@ -8,6 +11,8 @@ from appliance.telemetry.card import read_wear
 from appliance.telemetry.findings import Signs
 from appliance.telemetry.queries import clients, contact, last_runs, last_success_of, unsent
 from appliance.telemetry.vitals import Vitals
+
+END_OF_TIME_MS: Final = 2**63 - 1  # of SQLite's integers
 
 
 def read_signs(
@@ -20,6 +25,7 @@ def read_signs(
     host_name: str | None = None,
 ) -> Signs:
     """Ask the database and the card's account; `vitals` were read beside it."""
+    until_ms = now_ms if clock_quality >= TOLD else END_OF_TIME_MS  # who knows what is to come
     return Signs(
         now_ms=now_ms,
         clock_quality=clock_quality,
@@ -28,8 +34,8 @@ def read_signs(
         unsent=unsent(db),
         runs=last_runs(db),
         clients=clients(db, now_ms=now_ms),
-        backup_at_ms=last_success_of(db, "backup"),
-        check_at_ms=last_success_of(db, "quick-check"),
+        backup_at_ms=last_success_of(db, "backup", until_ms=until_ms),
+        check_at_ms=last_success_of(db, "quick-check", until_ms=until_ms),
         backups=backup_lines(settings, now_ms=now_ms),
         card_day=read_wear(settings.card_wear).latest_day,
         card_day_bytes_max=settings.card_day_bytes_max,

@@ -1,5 +1,6 @@
 """A backup is one only when it was restored; whatever the stick does, the school goes on."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -89,7 +90,8 @@ def test_on_a_new_board_the_printed_code_brings_the_keys_too(
 
 
 def test_what_pupils_handed_in_as_files_comes_back(make, settings, stick, write, school, tmp_path):
-    content, digest = b"a photo of a leaf", b"\x07" * 32
+    content = b"a photo of a leaf"
+    digest = hashlib.sha256(content).digest()
     write(hand_in_with_photo, school, digest)
     settings.blobs.mkdir()
     (settings.blobs / digest.hex()).write_bytes(content)
@@ -163,9 +165,11 @@ def test_without_a_stick_the_page_says_what_to_do(make, settings, stick):
 def test_a_full_stick_keeps_what_was_on_it(make, settings, stick, write, school):
     """The card takes the copy of the database; the stick has no room for a film."""
     kept = make().file
-    write(hand_in_with_photo, school, b"\x07" * 32)
+    film = bytes(4 << 20)
+    digest = hashlib.sha256(film).digest()
+    write(hand_in_with_photo, school, digest)
     settings.blobs.mkdir()
-    (settings.blobs / (b"\x07" * 32).hex()).write_bytes(bytes(4 << 20))
+    (settings.blobs / digest.hex()).write_bytes(film)
     with small_files(3 << 20), pytest.raises(MediumFull):
         make(NOW_MS + DAY_MS)
     assert on_stick(stick) == [kept]
@@ -231,6 +235,14 @@ def test_a_drill_that_fails_is_said_until_the_next_one(make, settings, school, s
     assert "does not read back" in backup_lines(settings, now_ms=NOW_MS)[-1].words
 
 
+def test_a_backup_dated_by_a_clock_that_ran_ahead_is_not_called_fresh(make, settings, school):
+    make(NOW_MS + 9 * 365 * DAY_MS)
+    restore_drill(settings, school.school_id, now_ms=NOW_MS + 9 * 365 * DAY_MS)
+    last, drilled = backup_lines(settings, now_ms=NOW_MS)
+    assert (last.kind, drilled.kind) == ("wait", "wait")
+    assert "nobody knows how old" in last.words
+
+
 def test_a_torn_line_of_the_journal_is_no_run(make, settings):
     run = make()
     with settings.backup_runs.open("ab") as file:
@@ -261,6 +273,19 @@ def test_a_stick_whose_mark_is_a_pipe_keeps_nobody_waiting(tmp_path):
     (tmp_path / "darasa-backup").mkdir()
     os.mkfifo(tmp_path / "darasa-backup/medium.json")
     assert read_mark(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["CLÉ USB", "فلاشة", "Thẻ nhớ", "पेन ड्राइव", "back\\slash"])
+def test_a_stick_is_found_whatever_it_is_called(settings, school, tmp_path, name):
+    """The kernel writes blanks and backslashes in octal and every other byte as it is."""
+    root = tmp_path / name
+    root.mkdir()
+    prepare(root, school.school_id, "Shule ya Mfano")
+    place = str(root).replace("\\", "\\134").replace(" ", "\\040")
+    table = tmp_path / "mountinfo"
+    unreadable = b"41 22 8:2 / /media/CL\xc9 rw - vfat /dev/sdb1 rw\n"  # in another encoding
+    table.write_bytes(unreadable + f"40 22 8:1 / {place} rw - vfat /dev/sda1 rw\n".encode())
+    assert find(Settings(data_dir=settings.data_dir), school.school_id, mounts=table).root == root
 
 
 @pytest.mark.parametrize("content", [b"", b"{", json.dumps({"school_id": 5}).encode()])

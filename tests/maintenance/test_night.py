@@ -9,6 +9,8 @@ import pytest
 from msgspec import structs
 
 from appliance.backups.media import prepare
+from appliance.backups.nightly import KEPT, forget_old_copies
+from appliance.backups.order import FILE
 from appliance.clock import CERTAIN, SINCE_BOOT
 from appliance.database.backup import restore
 from appliance.database.copies import check_copy
@@ -71,7 +73,7 @@ async def test_the_backup_opens_and_is_what_the_weekly_check_reads(box):
     assert job.held_back(box, late_ms=0) is None
     assert await run_job(box, job) == "ok"
     assert copy.name in last_run(box.readers.here, "full-check").effect
-    assert [path.name for path in box.settings.backups.iterdir()] == [copy.name]
+    assert {path.name for path in box.settings.backups.iterdir()} == {copy.name, FILE}
 
 
 async def test_a_damaged_backup_is_found_and_the_live_file_is_not_touched(box):
@@ -320,6 +322,15 @@ def test_the_night_is_in_order():
     nights = [job for job in NIGHT if not job.also_at]
     times = [(job.hour, job.minute) for job in nights]
     assert all(one < other for one, other in pairwise(times))
+
+
+def test_only_the_newest_copies_are_kept(tmp_path):
+    for day in range(10, 20):
+        (tmp_path / f"nightly-202611{day}.db").touch()
+    (tmp_path / "before-0002-1.db").touch()
+    assert forget_old_copies(tmp_path) == 10 - KEPT
+    assert min(path.name for path in tmp_path.glob("nightly-*")) == "nightly-20261113.db"
+    assert (tmp_path / "before-0002-1.db").exists()
 
 
 async def test_room_is_looked_after_while_a_job_runs(box, times, monkeypatch):

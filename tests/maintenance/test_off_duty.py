@@ -47,12 +47,12 @@ def copy_of(settings, made_ms):
 @pytest.mark.parametrize(
     ("age_ms", "serves", "said"),
     [
-        (None, None, "nightly-20251124.db"),
+        (None, None, "-20251124.db"),
         (35 * HOUR_MS, None, "nothing to do: the newest copy is 35 hours old"),
-        (36 * HOUR_MS, None, "nightly-20251124.db"),
-        (-HOUR_MS, None, "nightly-20251124.db"),  # the clock has gone back: it proves nothing
+        (36 * HOUR_MS, None, "-20251124.db"),
+        (-HOUR_MS, None, "-20251124.db"),  # the clock has gone back: it proves nothing
         (36 * HOUR_MS, "school", "when no class is at work"),
-        (7 * DAY_MS, "school", "nightly-20251124.db"),
+        (7 * DAY_MS, "school", "-20251124.db"),
         (7 * DAY_MS, "lessons", "a damaged database is not copied"),
     ],
 )
@@ -71,7 +71,7 @@ def test_the_ladder_takes_the_timers_copy(settings, off_duty):
     settings.database.unlink()
     found = find_footing(settings, now_ms=NOW_MS)
     assert found.state == "restored"
-    assert "nightly-20251124.db" in found.words[0]
+    assert "-20251124.db" in found.words[0]
 
 
 def test_a_damaged_database_takes_no_good_copy_away(settings, off_duty):
@@ -113,19 +113,17 @@ def test_the_copy_just_made_stays_whatever_the_clock_says(settings):
     for day in range(KEPT):
         copy_of(settings, NOW_MS + day * DAY_MS)
     copy_of(settings, 5_000)
-    assert (settings.backups / "nightly-19700101.db").exists()
+    assert nightly_copies(settings.backups)[0].name.endswith("-19700101.db")
     assert len(nightly_copies(settings.backups)) == KEPT
 
 
-def test_copies_of_a_future_that_was_left_go_with_the_file_they_were_made_of(settings, write):
+def test_copies_of_a_future_that_was_left_stand_behind_the_one_it_was_left_for(settings, write):
     copy_of(settings, NOW_MS)
     write(lambda tx: tx.run(RENAME))
     copy_of(settings, NOW_MS + DAY_MS)
-    earlier = settings.backups / "nightly-20251124.db"
+    later, earlier = nightly_copies(settings.backups)
     restore_school(settings, earlier, code=str, now_ms=NOW_MS)
-    assert nightly_copies(settings.backups) == [earlier]
-    (aside,) = settings.data_dir.glob("before-restore-*")
-    assert (aside / "nightly-20251125.db").exists()
+    assert nightly_copies(settings.backups) == [earlier, later]
 
 
 def test_damaged_copies_are_forgotten_first(tmp_path):

@@ -1,16 +1,24 @@
 """What a keeper is told: in plain words, only when there is something to do, the pressing first."""
 
+from contextlib import closing
+from functools import partial
+
 import pytest
 from msgspec import structs
 
 from appliance.backups.words import DRILL, LAST, NONE, BackupLine
 from appliance.clock import SINCE_BOOT, TOLD
+from appliance.database.readers import Readers
+from appliance.database.writer import Writer
+from appliance.maintenance.commands import record_run
 from appliance.room import MIB
+from appliance.settings import Settings
 from appliance.telemetry.exposition import requests
 from appliance.telemetry.findings import Signs, all_findings, machine_findings, worst
 from appliance.telemetry.meter import Route
 from appliance.telemetry.power import Power
 from appliance.telemetry.queries import Contact, JobState, Unsent
+from appliance.telemetry.signs import read_signs
 from appliance.telemetry.vitals import (
     TEMPERATURE_C_MAX,
     TEMPERATURE_C_WARM,
@@ -99,6 +107,7 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         ({"card_day": None}, None),
         ({"backup_at_ms": NOW_MS - 4 * DAY_MS}, ("soon", "backup")),
         ({"backup_at_ms": NOW_MS - 14 * DAY_MS}, ("now", "backup")),
+        ({"backup_at_ms": None}, ("soon", "backup")),  # the night has never come to it
         ({"backup_at_ms": 0, "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
         ({"host_name": "darasa-2"}, ("soon", "name")),
         ({"host_name": None}, None),
@@ -113,6 +122,20 @@ def test_the_school_is_told_what_to_do(changes, about):
     found = all_findings(structs.replace(WELL, **changes))
     assert [(each.level, each.about) for each in found] == ([about] if about else [])
     assert worst(found) == (about[0] if about else "works")
+
+
+def test_one_night_under_a_clock_that_ran_ahead_does_not_hide_how_old_a_copy_is(database):
+    writer = Writer(database)
+    writer.start()
+    for at_ms in (NOW_MS - 20 * DAY_MS, NOW_MS + 9 * 365 * DAY_MS):
+        writer.write_blocking(record_run, "backup", "ok", "x", started_at_ms=at_ms, took_ms=1)
+    writer.stop()
+    with closing(Readers(database)) as readers:
+        ask = partial(read_signs, readers.here, Settings(data_dir=database.parent), FINE)
+        signs = ask(now_ms=NOW_MS, clock_quality=TOLD)
+        unsure = ask(now_ms=5, clock_quality=SINCE_BOOT)
+    assert ("now", "backup") in {(each.level, each.about) for each in all_findings(signs)}
+    assert "backup" not in {each.about for each in all_findings(unsure)}
 
 
 def test_what_must_be_done_today_stands_first():
