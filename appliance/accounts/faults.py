@@ -52,8 +52,8 @@ class KeysMissing(DarasaError):
     code = "keys-missing"
     title = "The school's keys are missing"
     hint = (
-        "The box does not start without them. Run `darasa-box open-keys` with the printed "
-        "recovery code: see the runbook, section The board is lost."
+        "The box does not start without them. Make them again with the printed recovery code:"
+        " the runbook says how, section The board is lost."
     )
 
 

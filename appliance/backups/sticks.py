@@ -28,6 +28,7 @@ from appliance.settings import Settings
 
 UNDER: Final = ("/media", "/mnt", "/run/media")  # ReadWritePaths of darasa-box.service
 MB: Final = 1_000_000
+GB: Final = 1_000_000_000
 
 
 class Stick(Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def needed_bytes(settings: Settings, root: Path) -> int:
 
 def _stick(settings: Settings, root: Path, school_id: UUID) -> Stick:
     free = shutil.disk_usage(root).free
-    name, room = root.name, f"{max(free // MB, 0)} MB free"
+    name, room = root.name, _room_words(free)
     if (other := another_school(root, school_id)) is not None:
         return Stick(
             place=str(root),
@@ -125,6 +126,10 @@ def _stick(settings: Settings, root: Path, school_id: UUID) -> Stick:
     return Stick(
         place=str(root), name=name, kind="info", title="Not in use", words=f"{room}.", is_free=True
     )
+
+
+def _room_words(free: int) -> str:
+    return f"{free / GB:.1f} GB free" if free >= GB else f"{free // MB} MB free"
 
 
 def _roots(settings: Settings, mounts: Path, under: tuple[str, ...]) -> list[Path]:

@@ -73,7 +73,10 @@ class BackupFailed(DarasaError):
 
     code = "backup-failed"
     title = "The backup is not usable"
-    hint = "Run `darasa-box check`, then make the backup again on another medium."
+    hint = (
+        "Switch the box off and on after school: it looks at its whole database. Then make the"
+        " backup again."
+    )
 
 
 class BackupUnusable(DarasaError):

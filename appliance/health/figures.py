@@ -1,5 +1,6 @@
 """The figures behind the lights, each a name and words; page, doctor and JSON show the same."""
 
+from appliance.backups.words import LAST, NONE
 from appliance.clock import CERTAIN, TOLD
 from appliance.telemetry.findings import Signs, size
 from appliance.telemetry.vitals import Vitals
@@ -16,7 +17,7 @@ def figures(signs: Signs) -> dict[str, str]:
         "Phones signed in": str(signs.clients),
         "Changes that wait for the district": _unsent(signs),
         "Last copy on this card": _when(signs.backup_at_ms),
-        **{line.title: line.words for line in signs.backups if line.kind != "info"},
+        **_away(signs),
         "Last check": _when(signs.check_at_ms),
         "Clock": f"{moment(signs.now_ms)} ({CLOCK_WORDS[signs.clock_quality]})",
     }
@@ -34,6 +35,12 @@ def machine_figures(vitals: Vitals) -> dict[str, str]:
         "Database": size(vitals.database_bytes),
         "Log beside it": size(vitals.wal_bytes),
     }
+
+
+def _away(signs: Signs) -> dict[str, str]:
+    """Backups on sticks and their drill, in the words of their own page."""
+    lines = [line for line in signs.backups if line.kind != "info"]
+    return {LAST if line.title == NONE else line.title: line.words for line in lines}
 
 
 def _wear(signs: Signs) -> str:

@@ -105,7 +105,7 @@ def test_the_doctor_says_that_no_box_runs(settings, capsys, monkeypatch):
     assert "The box is not running." in told
     assert "It was stopped as it should be." in told
     assert "Last copy on this card: never" in told
-    assert "No backup: There is no backup away" in told
+    assert "Last backup away: There is no backup away" in told
     assert run(["doctor", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["status"] == "now"
 

@@ -1,6 +1,7 @@
 """The real programs say what their units wait for, and can work behind the units' limits."""
 
 import asyncio
+import os
 import re
 import subprocess
 
@@ -97,6 +98,20 @@ def test_the_hub_is_ready_when_it_serves_its_district(heard, tmp_path, postgres_
         assert asyncio.run(ask(port, "GET", "/health")).status == 200, hub.tail()
         hub.stop()
         heard.until("STOPPING=1")
+
+
+@pytest.mark.parametrize(
+    ("unit", "words", "said"),
+    [
+        ("darasa-backup.service", ["nightly-copy"], "verified"),
+        ("darasa-integrity.service", ["check", "--copy"], "there is no copy yet"),
+    ],
+)
+def test_what_a_timer_asks_for_can_be_done(unit, words, said, database):
+    command = behind(unit, "-m", "appliance", *words)
+    env = os.environ | {"DARASA_DATA_DIR": str(database.parent)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("unit", ["darasa-box.service", "darasa-agent.service"])
