@@ -7,8 +7,11 @@ import apsw
 import pytest
 
 from appliance.__main__ import run
+from appliance.accounts.keys import read_keys
+from appliance.backups.envelope import read_label, seal
 from appliance.backups.faults import BackupNotOurs
 from appliance.backups.journal import runs
+from appliance.backups.label import open_for_box
 from appliance.database.agent import AgentDatabase
 from appliance.database.backup import back_up
 from appliance.database.faults import BackupUnusable
@@ -76,9 +79,22 @@ def test_the_console_says_it_in_a_sentence(settings, plain, monkeypatch, capsys)
     assert "it is the backup of another school" in capsys.readouterr().err
 
 
-def test_a_backup_of_a_release_to_come_is_refused(settings, plain):
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_a_backup_of_a_release_to_come_is_refused(make, settings, plain, stick, is_sealed):
     change(plain, "PRAGMA user_version = 99")
-    assert refused(settings, plain).type is BackupUnusable
+    backup = plain
+    if is_sealed:
+        backup = stick / "darasa-backup" / make().file
+        seal_instead(backup, plain, read_keys(settings.keys))
+    assert refused(settings, backup).type is BackupUnusable
+
+
+def seal_instead(backup, plain, keys):
+    """The newer release has made it: this one would not get it through its trial."""
+    label = read_label(backup)
+    secret = open_for_box(label.for_box, keys.sealing_key)
+    with backup.open("wb") as file:
+        seal(plain, file, label, keys, secret)
 
 
 def test_the_ladder_passes_a_copy_of_a_release_to_come_over(settings, plain):
