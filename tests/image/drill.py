@@ -23,7 +23,6 @@ from demo.day import fill_classroom, hang_up
 from demo.material import sample_material
 from demo.phone import Unexpected, Unreachable
 from demo.school import open_school
-from tests.drills.kill9 import keep_writing
 from tests.image.stage import Stage, Trouble
 from tests.image.updates import (
     goes_back,
@@ -34,7 +33,6 @@ from tests.image.updates import (
 )
 
 PUPILS = 6
-LOAD_S = (2.0, 8.0)
 NAMED_PORTS = {"tcp 0.0.0.0:22", "tcp [::]:22", "tcp 0.0.0.0:80", "udp mdns", "itself"}
 CODE = re.compile(r"darasa-box\[\d+\]:\s+(\w{4}-\w{4})\s*$", re.MULTILINE)
 
@@ -55,7 +53,16 @@ def claims(stage):
     (data_dir / "claim-code").write_text(code[-1].replace("-", ""))
     school = asyncio.run(open_school(sample_material(PUPILS)[0], stage.machine.http, data_dir))
     stage.room = fill_classroom(school, seed=1)
+    asyncio.run(everybody_arrives(stage.room))
     return f"{school.name}: {len(school.pupils)} pupils, by the code on the console"
+
+
+async def everybody_arrives(room):
+    """Sign in once: a power cut signs nobody out."""
+    for learner in room.learners:
+        await learner.sign_in()
+        await learner.open_course()
+    hang_up([room])
 
 
 def names_its_ports(stage):
@@ -87,14 +94,9 @@ def tests_itself(stage):
 
 def survives_power_cuts(stage):
     """Every cut is followed by one start and one comparison of all rows ever acknowledged."""
-    if stage.room is None:
-        claims(stage)
-    asyncio.run(everybody_arrives(stage.room))
     times = []
     for number in range(1, stage.kills + 1):
-        asyncio.run(under_load(stage))
-        times.append(stage.start())
-        stage.compare_rows()
+        times.append(stage.cut_under_load())
         acknowledged = stage.result.acknowledged
         print(f"  cut {number}: {times[-1]:.0f} s, {acknowledged} acknowledged", file=sys.stderr)
     checked = stage.machine.run(
@@ -105,30 +107,6 @@ def survives_power_cuts(stage):
         f" ({len(stage.room.book.hand_ins)} hand-ins), lost 0, twice 0, {checked};"
         f" serving again after {min(times):.0f}-{max(times):.0f} s"
     )
-
-
-async def everybody_arrives(room):
-    """Sign in once: a power cut signs nobody out."""
-    for learner in room.learners:
-        await learner.sign_in()
-        await learner.open_course()
-    hang_up([room])
-
-
-async def under_load(stage):
-    """Let the class write, pull the plug in the middle of it, send everybody home."""
-    work = [
-        asyncio.create_task(keep_writing(learner, stage.dice)) for learner in stage.room.learners
-    ]
-    await asyncio.sleep(stage.dice.uniform(*LOAD_S))
-    ended = [task for task in work if task.done()]
-    stage.machine.kill()
-    for task in work:
-        task.cancel()
-    outcomes = await asyncio.gather(*work, return_exceptions=True)
-    hang_up([stage.room])
-    if ended:
-        raise Trouble(f"before the cut: {outcomes}")
 
 
 STEPS = {

@@ -47,18 +47,11 @@ class Machine:
         """Switch it on."""
         net = f"user,id=net,hostfwd=tcp:127.0.0.1:{self.http}-:80"
         net += f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
-        words = [
-            "qemu-system-aarch64",
-            "-M",
-            "virt",
-            "-cpu",
-            "cortex-a57",
-            "-smp",
-            "2",
-            "-m",
-            "2048",
-        ]
-        words += ["-accel", "tcg,thread=multi,tb-size=512", "-bios", UBOOT, "-display", "none"]
+        # One processor: with two, their kernel was seen waiting for minutes for the other's word
+        # while this machine was busy (soft lockup), and most of a start is one program anyway.
+        words = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-smp", "1"]
+        words += ["-m", "2048"]
+        words += ["-accel", "tcg,tb-size=512", "-bios", UBOOT, "-display", "none"]
         words += ["-uuid", "5b1c0ffe-e000-4000-8000-00000000cafe", "-device", "qemu-xhci"]
         words += ["-monitor", f"unix:{self._monitor},server=on,wait=off"]
         words += ["-serial", f"file:{self.console}", "-device", "virtio-rng-device"]

@@ -1,5 +1,6 @@
 """What the steps of `make image-test` share: machine, build, school, and what was promised."""
 
+import asyncio
 import re
 import time
 from contextlib import closing
@@ -7,11 +8,13 @@ from random import Random
 
 import apsw
 
-from tests.drills.kill9 import Drill, compare
+from demo.day import hang_up
+from tests.drills.kill9 import Drill, compare, keep_writing
 from tests.image.machine import Machine
 
 STARTED = re.compile(r"darasa: slot (\w), (\d) left")
 PAUSE_S = 1.0
+LOAD_S = (3.0, 10.0)  # emulated, a hand-in takes a tenth of a second or more
 # SQLite's own copy of the file as it is at this moment, while the box goes on.
 COPY = """
 import sqlite3
@@ -40,12 +43,26 @@ class Stage:
         self.machine.start()
         return self.machine.until_healthy()
 
-    def restart(self):
-        """Restart in order: the guest's own way."""
-        self.until_good()  # else this start would count as one that came to nothing
-        self.machine.run("systemctl reboot", check=False)
-        self.wait_for_starts(1)
-        return self.machine.until_healthy()
+    def cut_under_load(self):
+        """Pull the plug while the class writes, start, compare; return the start's seconds."""
+        asyncio.run(self._write_until_the_cut())
+        self.result.kills += 1
+        took = self.start()
+        self.compare_rows()
+        return took
+
+    async def _write_until_the_cut(self):
+        learners = self.room.learners
+        work = [asyncio.create_task(keep_writing(each, self.dice)) for each in learners]
+        await asyncio.sleep(self.dice.uniform(*LOAD_S))
+        ended = [task for task in work if task.done()]
+        self.machine.kill()
+        for task in work:
+            task.cancel()
+        outcomes = await asyncio.gather(*work, return_exceptions=True)
+        hang_up([self.room])
+        if ended:
+            raise Trouble(f"before the cut: {outcomes}")
 
     def slot(self):
         """Return the slot that runs."""
