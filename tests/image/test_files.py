@@ -1,5 +1,6 @@
 """What the image brings beside Debian's packages: read by the programs it is for."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from base import UNWANTED, WANTED
+from loader import WrongBlob, check_blob
 from packages import LOCK, drift, read
 from root import DRIVERS
+from sbom import bill_of_materials
 
 BUILD = Path(__file__).parents[2] / "image-build"
 OVERLAY = BUILD / "overlay"
@@ -99,3 +102,30 @@ def test_another_days_package_is_told_from_the_locked_one():
 @pytest.mark.parametrize("name", [line for line in PACKAGES if line and line[0] != "#"])
 def test_the_lock_names_each_package_of_the_list(name):
     assert name in read(LOCK)
+
+
+def test_a_blob_that_is_not_the_pinned_one_is_refused_in_a_sentence(tmp_path):
+    other = tmp_path / "tpl.bin"
+    with pytest.raises(WrongBlob, match="There is no file"):
+        check_blob(other)
+    other.write_bytes(b"\0" * 75_320)
+    with pytest.raises(WrongBlob, match=r"is not Rockchip's rk3588_ddr.*Nothing was built\."):
+        check_blob(other)
+
+
+def test_the_bill_of_materials_names_each_file_by_its_hash(tmp_path):
+    root, wheels = tmp_path / "root", tmp_path / "wheels"
+    about = root / "opt/darasa/lib/python3.13/site-packages/markdown_it_py-4.0.0.dist-info"
+    for folder in (about, wheels, root / "var/lib/dpkg"):
+        folder.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: markdown-it-py\nVersion: 4.0.0\n")
+    (wheels / "markdown_it_py-4.0.0-py3-none-any.whl").write_bytes(b"wheel")
+    (root / "var/lib/dpkg/status").write_text(
+        "Package: zstd\nStatus: install ok installed\nVersion: 1.5.7\nArchitecture: arm64\n"
+    )
+    told = bill_of_materials(root, wheels, {"zstd": ("1.5.7", "ab" * 32)}, {"version": "0.3.0"})
+    found = {each["purl"]: each["hashes"][0]["content"] for each in told["components"]}
+    assert found == {
+        "pkg:deb/debian/zstd@1.5.7?arch=arm64": "ab" * 32,
+        "pkg:pypi/markdown-it-py@4.0.0": hashlib.sha256(b"wheel").hexdigest(),
+    }
