@@ -130,7 +130,7 @@ image-check: setup  ## the boot script in U-Boot, the card's layout, its secrets
 image: setup  ## the box's card for arm64, into the cache; ARGS="--board orangepi5 --tpl FILE"
 	$(BIN)/python image-build $(ARGS)
 
-image-test: image  ## start it in qemu: claim, ports, KILLS=20 power cuts, update, a broken update
+image-test: image  ## start it in qemu: claim, ports, KILLS=20 power cuts, updates whole, half and broken
 	PYTHONPATH=image-build $(BIN)/python -m tests.image.drill --kills $(or $(KILLS),20)
 
 migration: setup  ## NAME=what_it_does: the next migration of the box
@@ -149,6 +149,7 @@ lock:  ## renew requirements.lock and package-lock.json within the given ranges
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  -o image-build/requirements-arm64.lock
 	npm update --package-lock-only --ignore-scripts
+	@echo 'image-build/packages.lock: make image ARGS=--lock, as root'
 
 clean:  ## remove what was built; `make setup` brings it back
 	rm -rf .venv node_modules $(VENDOR) dist .mypy_cache .pytest_cache .ruff_cache \

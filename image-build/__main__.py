@@ -21,8 +21,9 @@ from card import (
     missing_tools,
 )
 from layout import MIB, Part, parts
-from loader import TPL, WrongBlob, build_loader
-from root import NotClean, make_root
+from loader import TPL, WrongBlob, build_loader, check_blob
+from packages import LOCK, Drifted, base_packages, compare_with_lock, renew_lock
+from root import NotClean, NotWhole, make_root
 from sbom import bill_of_materials, write_json
 
 HERE: Final = Path(__file__).parent
@@ -43,9 +44,9 @@ def main() -> int:
         print("make image makes files of other users and must be run as root")
         return 1
     try:
-        build_image(told)
-    except (NoMirror, NotClean, WrongBlob) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        renew_lock(told.cache) if told.lock else build_image(told)
+    except (NoMirror, NotClean, NotWhole, WrongBlob, Drifted) as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
@@ -53,6 +54,8 @@ def main() -> int:
 def build_image(told: argparse.Namespace) -> None:
     """Make root, slots, card and bundle, each unless it is there from the same inputs."""
     began = time.monotonic()
+    if told.tpl:
+        check_blob(told.tpl)
     signer = signer_of(told)
     build = describe()
     out = told.cache / f"{build['build']}-{key_of(signer)}"
@@ -92,7 +95,12 @@ def inputs() -> list[Path]:
     found = [SOURCE / "pyproject.toml", SOURCE / "LICENSE"]
     for name in INPUTS:
         found += [each for each in (SOURCE / name).rglob("*") if each.is_file()]
-    return sorted(each for each in found if "__pycache__" not in each.parts)
+    return sorted(each for each in found if "__pycache__" not in each.parts and decides(each))
+
+
+def decides(path: Path) -> bool:
+    """The recipe's page and what the lock compares change nothing in the image."""
+    return path.suffix != ".md" and path.name != LOCK.name
 
 
 def epoch() -> int:
@@ -119,10 +127,12 @@ def key_of(signer: Signer) -> str:
 def make_slot(out: Path, cache: Path, build: dict[str, str], signer: Signer) -> None:
     """Make the file system that both slots begin with."""
     root = out / "root"
+    packages = base_packages(cache)
+    compare_with_lock(packages)
     make_root(root, base_archive(cache), out / "wheels", build)
     (root / "etc/rauc/keyring.pem").write_bytes(signer.certificate.read_bytes())
     settle(root)
-    write_json(out / "sbom.json", bill_of_materials(root, build))
+    write_json(out / "sbom.json", bill_of_materials(root, out / "wheels", packages, build))
     used = sum(path.lstat().st_size + 4096 for path in root.rglob("*")) * SPARE
     size_mib = int(used / MIB / 16 + 1) * 16
     part = Part("root", 0, size_mib)
@@ -200,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tpl", type=Path, help=f"Rockchip's {TPL}, for the Orange Pi's loader")
     parser.add_argument("--key", type=Path, help="the operator's key; updates are signed with it")
     parser.add_argument("--cert", type=Path, help="its certificate; boxes accept no other")
+    parser.add_argument("--lock", action="store_true", help="write packages.lock anew; no image")
     parser.add_argument("--cache", type=Path, default=cache_folder())
     return parser
 

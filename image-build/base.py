@@ -20,6 +20,8 @@ SOURCES: Final = Path("/etc/apt")
 KEYRINGS: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # No file of the archive is younger, so that the same packages give the same bytes.
 EPOCH: Final = "1767225600"  # 2026-01-01
+# A day of the mirror's past, as an archive of such days names it: 20260101T000000Z.
+SNAPSHOT: Final = os.environ.get("SNAPSHOT", "")
 UNWANTED: Final = (
     "/usr/share/man/*",
     "/usr/share/info/*",
@@ -60,6 +62,7 @@ def fingerprint() -> str:
     """Hash everything that decides what the archive holds, but for the mirror's day."""
     parts = [*sorted(packages()), SUITE, EPOCH, *UNWANTED, *WANTED]
     parts += [(HERE / name).read_text(encoding="utf-8") for name in ("modules", "setup.sh")]
+    parts += [SNAPSHOT] if SNAPSHOT else []
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -87,6 +90,7 @@ def bootstrap(target: Path) -> None:
             f"--include={','.join(packages())}",
             f"--keyring={KEYRINGS}",
             "--aptopt=Apt::Install-Recommends false",
+            f"--aptopt=Acquire::Check-Valid-Until {str(not SNAPSHOT).lower()}",
             *(f"--dpkgopt={each}" for each in patterns),
             f'--essential-hook={HERE / "setup.sh"} "$1" {HERE}',
             SUITE,
@@ -100,8 +104,9 @@ def bootstrap(target: Path) -> None:
 
 def sources() -> list[str]:
     """Name the archive's lines: $MIRROR and $MIRROR_SECURITY, or the host's own mirrors."""
-    mirror = os.environ.get("MIRROR") or host_mirror("debian")
-    security = os.environ.get("MIRROR_SECURITY") or host_mirror("debian-security")
+    day = f"/{SNAPSHOT}" if SNAPSHOT else ""
+    mirror = (os.environ.get("MIRROR") or host_mirror("debian")) + day
+    security = (os.environ.get("MIRROR_SECURITY") or host_mirror("debian-security")) + day
     return [
         f"deb {mirror} {SUITE} main",
         f"deb {mirror} {SUITE}-updates main",

@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
-from base import ARCHITECTURE, KEYRINGS, is_left_out, sources
+from base import ARCHITECTURE, KEYRINGS, SNAPSHOT, is_left_out, sources
 
 BOARD_TREE: Final = "rockchip/rk3588s-orangepi-5.dtb"
 # Built in or as a module; each is a part of the board or of the image.
@@ -45,17 +45,26 @@ NODES: Final = {
 def fetch_kernel(cache: Path) -> Path:
     """Return the newest kernel package of the suite; it is fetched when it is not there yet."""
     folder = cache / "kernel"
-    for name in ("lists/partial", "archives/partial"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    lines = [line.replace("deb ", f"deb [signed-by={KEYRINGS}] ") for line in sources()]
-    (folder / "sources.list").write_text("\n".join(lines) + "\n")
-    (folder / "status").touch()
+    apt_folder(folder)
     apt(folder, "update")
     shown = apt(folder, "depends", f"linux-image-{ARCHITECTURE}")
     found = re.search(r"linux-image-\d[^\s:]*", shown)
     assert found is not None, shown
     apt(folder, "download", found[0])
     return max(folder.glob("linux-image-*.deb"), key=lambda path: path.stat().st_mtime)
+
+
+def apt_folder(folder: Path, *kinds: str) -> None:
+    """Give apt a place of its own: the mirror's lines, and no package installed."""
+    for name in ("lists/partial", "archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    lines = [
+        line.replace("deb ", f"{kind} [signed-by={KEYRINGS}] ")
+        for kind in kinds or ("deb",)
+        for line in sources()
+    ]
+    (folder / "sources.list").write_text("\n".join(lines) + "\n")
+    (folder / "status").touch()
 
 
 def apt(folder: Path, *words: str, may_fail: bool = False) -> str:
@@ -70,6 +79,7 @@ def apt(folder: Path, *words: str, may_fail: bool = False) -> str:
         "APT::Architectures": ARCHITECTURE,
         "APT::Sandbox::User": "",
         "Acquire::Languages": "none",
+        "Acquire::Check-Valid-Until": str(not SNAPSHOT).lower(),
     }
     said = [f"-o{name}={value}" for name, value in options.items()]
     done = subprocess.run(

@@ -11,8 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from base import KEYRINGS, sources
-from kernel import apt
+from kernel import apt, apt_folder
 
 TPL: Final = "rk3588_ddr_lp4_2112MHz_lp5_2400MHz_v1.18.bin"
 TPL_SHA256: Final = "d89d40a8183b099589bfcffc5cc2ce9d874eb5b1d19b78bdad2cfcf45b9cb68f"
@@ -27,10 +26,20 @@ class WrongBlob(Exception):
     """The operator's file is not the one this recipe was written for."""
 
 
+def check_blob(tpl: Path) -> None:
+    """Refuse any file but the one whose hash is known: another may damage a board's memory."""
+    if not tpl.is_file():
+        raise WrongBlob(f"There is no file {tpl}. Nothing was built.")
+    digest = hashlib.sha256(tpl.read_bytes()).hexdigest()
+    if digest != TPL_SHA256:
+        raise WrongBlob(
+            f"{tpl} is not Rockchip's {TPL}: its SHA-256 is {digest}, and the one this recipe"
+            f" was written for has {TPL_SHA256}. Nothing was built."
+        )
+
+
 def build_loader(cache: Path, tpl: Path | None) -> Path:
     """Return the loader, from the cache where it was built from the same parts."""
-    if tpl and hashlib.sha256(tpl.read_bytes()).hexdigest() != TPL_SHA256:
-        raise WrongBlob(f"{tpl} is not {TPL} ({TPL_SHA256})")
     key = hashlib.sha256(CONFIG.read_bytes() + VERSION.encode()).hexdigest()[:16]
     built = cache / f"loader-{key}{'' if tpl else '-without-tpl'}"
     if not (built / PRODUCT).exists() or tpl is None:
@@ -41,15 +50,7 @@ def build_loader(cache: Path, tpl: Path | None) -> Path:
 
 def fetched_parts(folder: Path) -> tuple[Path, Path]:
     """Return U-Boot's unpacked source and BL31, both checked by apt against the archive."""
-    for name in ("lists/partial", "archives/partial"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    lines = [
-        line.replace("deb ", f"{kind} [signed-by={KEYRINGS}] ")
-        for kind in ("deb", "deb-src")
-        for line in sources()
-    ]
-    (folder / "sources.list").write_text("\n".join(lines) + "\n")
-    (folder / "status").touch()
+    apt_folder(folder, "deb", "deb-src")
     source = folder / f"u-boot-{VERSION}"
     if not source.exists():
         apt(folder, "update")

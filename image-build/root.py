@@ -41,11 +41,20 @@ TRACES: Final = (
     "etc/subuid-", "etc/subgid-", "etc/apt", "boot/System.map-*", "etc/resolv.conf",
     "etc/sudoers.d", "usr/sbin/policy-rc.d",
 )  # fmt: skip
+# Modules that the trimming must leave: a stick with any of the usual file systems, a radio.
+DRIVERS: Final = (
+    "sd_mod", "usb-storage", "uas", "xhci-hcd", "xhci-plat-hcd", "dwc3", "vfat", "exfat", "ntfs3",
+    "nls_iso8859-1", "nbd", "dm-verity", "squashfs", "loop", "zram", "mac80211",
+)  # fmt: skip
 NO_TRACE_OF_BUILD: Final = "var/lib/dpkg/*-old"
 
 
 class NotClean(Exception):
     """The root file system holds what nobody must get."""
+
+
+class NotWhole(Exception):
+    """The root file system lacks what a box needs."""
 
 
 def make_root(root: Path, base: Path, wheels: Path, build: Mapping[str, str]) -> None:
@@ -55,6 +64,8 @@ def make_root(root: Path, base: Path, wheels: Path, build: Mapping[str, str]) ->
     subprocess.run(["tar", "-xf", base, "-C", root, "--numeric-owner"], check=True)
     install_program(root, wheels)
     _place_kernel(root)
+    if missing := lacking(root):
+        raise NotWhole(f"the kernel came without {', '.join(missing)}")
     _compile(root)
     _place_files(root, build)
     _enable(root)
@@ -75,6 +86,14 @@ def _place_kernel(root: Path) -> None:
     target.parent.mkdir(parents=True)
     shutil.copyfile(tree, target)
     shutil.rmtree(tree.parents[1])
+
+
+def lacking(root: Path) -> list[str]:
+    """Name the drivers that are neither a module nor built in."""
+    (modules,) = root.glob("usr/lib/modules/*")
+    there = {each.name.partition(".")[0] for each in modules.rglob("*.ko*")}
+    there |= {Path(line).stem for line in (modules / "modules.builtin").read_text().split()}
+    return [name for name in DRIVERS if name not in there]
 
 
 def _compile(root: Path) -> None:

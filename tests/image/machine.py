@@ -6,6 +6,7 @@ leaves what the guest had sent to its disk, as a power cut would.
 
 import http.client
 import shutil
+import socket
 import subprocess
 import time
 from contextlib import closing
@@ -22,7 +23,7 @@ HEALTHY_S_MAX = 900.0
 PAUSE_S = 0.5
 SSH_OPTIONS = (
     "-oBatchMode=yes", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null",
-    "-oConnectTimeout=20", "-oLogLevel=ERROR",
+    "-oConnectTimeout=20", "-oLogLevel=ERROR", "-oServerAliveInterval=15",
 )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class Machine:
         self.console = folder / "console"
         self._key = folder / "key"
         self._disk = folder / "card.qcow2"
+        self._monitor = folder / "monitor"
         self._process = None
         self._make_key()
         base = card_with_key(card, folder, self._key.with_suffix(".pub"))
@@ -45,24 +47,32 @@ class Machine:
         """Switch it on."""
         net = f"user,id=net,hostfwd=tcp:127.0.0.1:{self.http}-:80"
         net += f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
-        words = [
-            "qemu-system-aarch64",
-            "-M",
-            "virt",
-            "-cpu",
-            "cortex-a57",
-            "-smp",
-            "2",
-            "-m",
-            "2048",
-        ]
-        words += ["-accel", "tcg,thread=multi,tb-size=512", "-bios", UBOOT, "-display", "none"]
-        words += ["-uuid", "5b1c0ffe-e000-4000-8000-00000000cafe", "-monitor", "none"]
+        # One processor: with two, their kernel was seen waiting for minutes for the other's word
+        # while this machine was busy (soft lockup), and most of a start is one program anyway.
+        words = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-smp", "1"]
+        words += ["-m", "2048"]
+        words += ["-accel", "tcg,tb-size=512", "-bios", UBOOT, "-display", "none"]
+        words += ["-uuid", "5b1c0ffe-e000-4000-8000-00000000cafe", "-device", "qemu-xhci"]
+        words += ["-monitor", f"unix:{self._monitor},server=on,wait=off"]
         words += ["-serial", f"file:{self.console}", "-device", "virtio-rng-device"]
         words += ["-drive", f"if=none,id=card,format=qcow2,file={self._disk},cache=writeback"]
         words += ["-device", "virtio-blk-device,drive=card"]
         words += ["-netdev", net, "-device", "virtio-net-device,netdev=net"]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+
+    def plug(self, stick):
+        """Push a stick into the running box."""
+        with closing(socket.socket(socket.AF_UNIX)) as monitor:
+            monitor.settimeout(10)
+            monitor.connect(str(self._monitor))
+            monitor.sendall(
+                f"drive_add 0 if=none,id=stick,format=raw,readonly=on,file={stick}\n"
+                "device_add usb-storage,drive=stick\n"
+                "info usb\n".encode()
+            )
+            said = b""
+            while b"Device" not in said:
+                said += monitor.recv(4096)
 
     def kill(self):
         """Pull the plug."""
@@ -98,19 +108,24 @@ class Machine:
 
     def run(self, command, *, check=True):
         """Run a command as root in the box, over ssh."""
-        words = ["ssh", "-i", self._key, "-p", str(self.ssh_port), *SSH_OPTIONS]
-        done = subprocess.run(
-            [*words, "root@127.0.0.1", command], capture_output=True, check=False, timeout=1_800
-        )
+        done = subprocess.run(self._ssh(command), capture_output=True, check=False, timeout=1_800)
         said = done.stdout.decode(errors="replace")
         assert not check or done.returncode == 0, said + done.stderr.decode(errors="replace")
         return said.strip()
 
     def fetch(self, path, target):
         """Copy a file out of the box."""
-        words = ["ssh", "-i", self._key, "-p", str(self.ssh_port), *SSH_OPTIONS, "root@127.0.0.1"]
         with target.open("wb") as opened:
-            subprocess.run([*words, f"cat {path}"], stdout=opened, check=True, timeout=600)
+            subprocess.run(self._ssh(f"cat {path}"), stdout=opened, check=True, timeout=600)
+
+    def begin(self, command):
+        """Begin a command whose end nobody waits for: the box may be switched off meanwhile."""
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        return subprocess.Popen(self._ssh(command), **quiet)
+
+    def _ssh(self, command):
+        words = ["ssh", "-i", self._key, "-p", str(self.ssh_port), *SSH_OPTIONS]
+        return [*words, "root@127.0.0.1", command]
 
     def tail(self):
         """Return the console's last words."""
