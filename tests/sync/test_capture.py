@@ -158,7 +158,7 @@ def test_hand_ins_wait_before_facts_and_those_before_the_rest_newest_day_first(d
 
 
 def test_sealing_reads_the_marks_in_order_from_one_index(db):
-    plan = db.execute(f"EXPLAIN QUERY PLAN {READ_WAITING}", (0, 100, 2)).fetchall()
+    plan = db.execute(f"EXPLAIN QUERY PLAN {READ_WAITING}", (0, 100, 2, 27)).fetchall()
     assert [step[-1] for step in plan] == [
         "SEARCH sync_dirty USING COVERING INDEX sync_dirty_order (lane=? AND rank<?)"
     ]
