@@ -143,7 +143,7 @@ def _enable(root: Path) -> None:
         for name in names:
             _link(units / target / name, f"/usr/lib/systemd/system/{name}")
     _link(units / "multi-user.target.wants/darasa-good.service", "../darasa-good.service")
-    (units / ON_DEMAND).unlink()
+    (units / ON_DEMAND).unlink(missing_ok=True)
     for name in MASKED:
         _link(units / name, "/dev/null")
 
