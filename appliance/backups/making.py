@@ -170,10 +170,6 @@ def _label(made: Made, copy: Path, secret: bytes, *, turn: int) -> Label:
     )
 
 
-def _next_turn(medium: Medium) -> int:
-    return 1 + max((label.turn for label in labels_on(medium).values()), default=0)
-
-
 def _sealed_keys(settings: Settings) -> bytes:
     try:
         return (settings.keys / SEALED).read_bytes()
