@@ -201,7 +201,7 @@ def test_a_running_agent_lets_go_of_the_files_and_takes_them_up_again(settings, 
     agent = Process("agent", [PYTHON, "-m", "sync.agent", "run"], env=env, log=tmp_path / "log")
     agent.start()
     try:
-        wait_for(lambda: holds(agent, "school.lock"))
+        wait_for((settings.data_dir / "agent.turn").exists)  # it has looked at the file, and begun
         overwrite(settings, 0, bytes(100))
         assert footing(settings).state == "salvaged"
         wait_for(lambda: holds(agent, "school.lock"))

@@ -182,7 +182,7 @@ def test_sticks_and_drills_are_told_beside_the_lights(settings):
     found = diagnose(settings)
     assert "20 days ago" in found.figures["Last backup away"]
     assert "failed" in found.figures["Last restore drill"]
-    assert {each.about for each in found.findings} <= {"backups", "clock", "room"}
+    assert {each.about for each in found.findings} <= {"backup", "backups", "clock", "room"}
     sure = kernel_is_synchronised()
     assert (found.status == "now") is sure, "how old it is somebody must vouch for"
 

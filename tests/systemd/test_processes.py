@@ -104,7 +104,7 @@ def test_the_hub_is_ready_when_it_serves_its_district(heard, tmp_path, postgres_
     ("unit", "words", "said"),
     [
         ("darasa-backup.service", ["nightly-copy"], "verified"),
-        ("darasa-integrity.service", ["check", "--copy"], "there is no copy yet"),
+        ("darasa-integrity.service", ["check", "--copy"], "there is no backup to check yet"),
     ],
 )
 def test_what_a_timer_asks_for_can_be_done(unit, words, said, database):
