@@ -178,7 +178,8 @@ async def starts_when_full(
     place: Place, room: Classroom, phones: Phones
 ) -> tuple[list[str], list[str]]:
     """Kill and start it full but for the reserve, full to the last block, and with room again."""
-    starts, wrong = [], []
+    starts: list[str] = []
+    wrong: list[str] = []
     for case, serves in (("reserve", True), ("last block", False), ("room", True)):
         place.box.kill()
         hang_up([room])
