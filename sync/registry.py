@@ -66,9 +66,9 @@ VERSION_COLUMNS: Final = (
 
 
 def _columns(spec: str) -> tuple[Column, ...]:
-    """Read 'id:id org_id:id name:text' into columns."""
-    pairs = (word.split(":") for word in spec.split())
-    return tuple(Column(name, kind) for name, kind in pairs)  # type: ignore[arg-type]  # checked by tests against both schemas
+    """Read 'id:id org_id:id name:text' into columns; 'room:text:13' came with migration 13."""
+    found = (word.split(":") for word in spec.split())
+    return tuple(Column(name, kind, *map(int, since)) for name, kind, *since in found)  # type: ignore[arg-type]  # checked by tests against both schemas
 
 
 def _mutable(
@@ -330,7 +330,8 @@ TABLES: Final = (
         27,
         "health_sample",
         "id:id at_ms:int clock_quality:int disk_free_bytes:int database_bytes:int"
-        " wal_bytes:int memory_bytes:int temperature_mc:int clients_max:int",
+        " wal_bytes:int memory_bytes:int temperature_mc:int clients_max:int"
+        " under_voltage:int:13 backup_away_at_ms:int:13 copy_checked_at_ms:int:13",
         rank=2,
         privacy="P0",
         retention="R2",

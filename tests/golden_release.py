@@ -24,6 +24,7 @@ from appliance.database.writer import Writer
 from appliance.orders.commands import carry_out
 from appliance.settings import Settings
 from appliance.telemetry.commands import add_sample
+from appliance.telemetry.safety import Safety
 from appliance.telemetry.vitals import Vitals
 from sync.agent.sealing import Share, Stamp, seal_rows
 from sync.agent.store import identity, open_streams, streams
@@ -50,6 +51,7 @@ VITALS = Vitals(
     temperature_c=48.5,
     uptime_s=3_600,
 )
+SAFE = Safety(backup_away_at_ms=NOW_MS - 7_200_000, copy_checked_at_ms=NOW_MS - 86_400_000)
 JOIN_HUB = """
 UPDATE sync_identity
    SET hub_id = ?1, hub_key = ?2, hub_url = 'http://127.0.0.1:8100', incarnation = ?3
@@ -107,7 +109,7 @@ def fill_school(path):
     try:
         school = writer.write_blocking(a_school)
         writer.write_blocking(hear_the_district, school)
-        writer.write_blocking(add_sample, VITALS, now_ms=NOW_MS, clock_quality=3)
+        writer.write_blocking(add_sample, VITALS, SAFE, now_ms=NOW_MS, clock_quality=3)
         return school, reads_rain(writer, school)
     finally:
         writer.stop()

@@ -54,6 +54,16 @@ def runs(settings: Settings) -> list[Run]:
     return _read(settings.backup_runs, Run)
 
 
+def last_away(settings: Settings) -> Run | None:
+    """The last backup that was restored to test it and would outlive the box's own card."""
+    made = [
+        run
+        for run in runs(settings)
+        if run.kind == "backup" and run.is_verified and not run.is_same_card
+    ]
+    return made[-1] if made else None
+
+
 def note_repair(settings: Settings, repair: Repair) -> None:
     """Write one down for good."""
     _note(settings.repairs, repair)

@@ -67,7 +67,7 @@ TABLES: Final = {
         "health_sample",
         (
             "id at_ms clock_quality disk_free_bytes database_bytes wal_bytes memory_bytes"
-            " temperature_mc clients_max"
+            " temperature_mc clients_max under_voltage backup_away_at_ms copy_checked_at_ms"
         ),
     ),
 }

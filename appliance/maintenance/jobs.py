@@ -27,6 +27,7 @@ from appliance.maintenance.guards import IDLE_S, lacks_room
 from appliance.maintenance.queries import pages
 from appliance.maintenance.stops import note_trouble
 from appliance.telemetry.commands import add_sample
+from appliance.telemetry.safety import read_safety
 from appliance.telemetry.vitals import read_vitals
 
 # By class of row (docs/runbook.md). R0 and R1 are never pruned here: they are the school's own.
@@ -146,7 +147,9 @@ async def take_sample(box: Box) -> str:
     if not await box.readers.read(is_claimed):
         return "not claimed yet: nothing is kept"
     vitals = await asyncio.to_thread(read_vitals, box.settings)
-    await box.writer.write(add_sample, vitals, now_ms=box.clock(), clock_quality=box.quality())
+    at = {"now_ms": box.clock(), "clock_quality": box.quality()}
+    safety = await box.readers.read(lambda db: read_safety(db, box.settings, **at))
+    await box.writer.write(add_sample, vitals, safety, **at)
     return f"{vitals.disk_free_bytes} bytes free on the card"
 
 

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from appliance.database.reader import Reader
 
+END_OF_TIME_MS: Final = 2**63 - 1  # of SQLite's integers
+
 # What is sealed but not yet applied at the district waits as well: a page that forgot it
 # would call work safe that is on this card only. The oldest segment was sealed after the
 # oldest change in it, so it stands for its age. CROSS JOIN: from the one stream to the end

@@ -1,7 +1,5 @@
 """Reads everything the findings are made from, in one go."""
 
-from typing import Final
-
 from appliance.backups.words import backup_lines
 from appliance.clock import TOLD
 from appliance.database.migrate import migrations_ahead
@@ -9,10 +7,15 @@ from appliance.database.reader import Reader
 from appliance.settings import Settings
 from appliance.telemetry.card import read_wear
 from appliance.telemetry.findings import Signs
-from appliance.telemetry.queries import clients, contact, last_runs, last_success_of, unsent
+from appliance.telemetry.queries import (
+    END_OF_TIME_MS,
+    clients,
+    contact,
+    last_runs,
+    last_success_of,
+    unsent,
+)
 from appliance.telemetry.vitals import Vitals
-
-END_OF_TIME_MS: Final = 2**63 - 1  # of SQLite's integers
 
 
 def read_signs(

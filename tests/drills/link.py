@@ -58,7 +58,11 @@ SEED: Final = 1
 
 Drain = Callable[[Board, int], Awaitable[bool]]
 
-SAMPLE = "INSERT INTO health_sample VALUES (?1, ?2, 1, 1000000, 2000, 300, 40000, 51000, 12)"
+SAMPLE = """
+INSERT INTO health_sample (id, at_ms, clock_quality, disk_free_bytes, database_bytes,
+                           wal_bytes, memory_bytes, temperature_mc, clients_max)
+VALUES (?1, ?2, 1, 1000000, 2000, 300, 40000, 51000, 12)
+"""
 ARRIVED = """
 SELECT raw
   FROM sync_raw

@@ -13,7 +13,11 @@ from tests.sync.web import NOW_MS, add_group, claim, wish
 
 pytestmark = pytest.mark.anyio
 
-ADD_SAMPLE = "INSERT INTO health_sample VALUES (?1, ?2, 1, 1000000, 2000, 300, 40000, 51000, 12)"
+ADD_SAMPLE = """
+INSERT INTO health_sample (id, at_ms, clock_quality, disk_free_bytes, database_bytes,
+                           wal_bytes, memory_bytes, temperature_mc, clients_max)
+VALUES (?1, ?2, 1, 1000000, 2000, 300, 40000, 51000, 12)
+"""
 LEFT = "SELECT count(*), min(id) FROM health_sample"
 
 

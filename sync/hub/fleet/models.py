@@ -17,7 +17,8 @@ State = Literal["well", "waiting", "silent", "new", "trouble"]
 class School(Struct, frozen=True, kw_only=True):
     """One school: is it alive, is its work here, must somebody look.
 
-    The last eight: what its box last said of itself; None while it has not.
+    The last eleven: what its box last said of itself; None while it has not. A box that says
+    whether its voltage is too low (1) or not (0) means never by None in the last two.
     """
 
     school_id: UUID
@@ -38,6 +39,9 @@ class School(Struct, frozen=True, kw_only=True):
     clients_max: int | None = None
     wal_bytes: int | None = None
     memory_bytes: int | None = None
+    under_voltage: int | None = None
+    backup_away_at_ms: int | None = None
+    copy_checked_at_ms: int | None = None
 
 
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -51,7 +51,8 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                      AND old.contact_at_ms > greatest(n.enrolled_at_ms, $2)
                  ) AS has_two_live_epochs,
        n.clock_offset_ms, h.received_at_ms AS sampled_at_ms, h.disk_free_bytes,
-       h.temperature_mc, h.database_bytes, h.clients_max, h.wal_bytes, h.memory_bytes
+       h.temperature_mc, h.database_bytes, h.clients_max, h.wal_bytes, h.memory_bytes,
+       h.under_voltage, h.backup_away_at_ms, h.copy_checked_at_ms
   FROM school AS s
   LEFT JOIN org_unit AS o
     ON o.school_id = s.school_id
@@ -65,7 +66,8 @@ SELECT s.school_id, coalesce(o.name, s.name) AS name, n.contact_at_ms,
                       LIMIT 1) AS n
     ON true
   LEFT JOIN LATERAL (SELECT h.received_at_ms, h.disk_free_bytes, h.temperature_mc,
-                            h.database_bytes, h.clients_max, h.wal_bytes, h.memory_bytes
+                            h.database_bytes, h.clients_max, h.wal_bytes, h.memory_bytes,
+                            h.under_voltage, h.backup_away_at_ms, h.copy_checked_at_ms
                        FROM health_sample AS h
                       WHERE h.school_id = s.school_id
                       ORDER BY h.change_no DESC
@@ -111,6 +113,9 @@ class Found(Struct, frozen=True, kw_only=True):
     clients_max: int | None
     wal_bytes: int | None
     memory_bytes: int | None
+    under_voltage: int | None
+    backup_away_at_ms: int | None
+    copy_checked_at_ms: int | None
 
 
 async def schools(
