@@ -117,15 +117,15 @@ def _backup(at_ms: int | None, *, then_ms: int) -> Line:
     if _is_ahead(at_ms, then_ms):
         advice = "Nobody knows how old it is. Have the box's clock set, and a backup made."
         return Line(name=name, value=AHEAD, state="wait", need="Backup undated", advice=advice)
-    age_ms, value = then_ms - at_ms, moment(at_ms)
+    age_ms = then_ms - at_ms
     if age_ms <= BACKUP_LATE_MS:
-        return Line(name=name, value=value, state="good")
+        return Line(name=name, value=moment(at_ms), state="good")
     return Line(
         name=name,
-        value=f"{value}: {_span(age_ms)} old",
+        value=f"{_span(age_ms)} old",
         state="bad" if age_ms > BACKUP_OLD_MS else "wait",
         need="Backup old",
-        advice=advice,
+        advice=f"It was made {moment(at_ms)}. {advice}",
     )
 
 
@@ -138,11 +138,16 @@ def _check(at_ms: int | None, *, then_ms: int) -> Line:
     if _is_ahead(at_ms, then_ms):
         advice = "Nobody knows how long ago. Have the box's clock set."
         return Line(name=name, value=AHEAD, state="wait", advice=advice)
-    age_ms, value = then_ms - at_ms, moment(at_ms)
+    age_ms = then_ms - at_ms
     if age_ms <= CHECK_LATE_MS:
-        return Line(name=name, value=value, state="good")
-    value = f"{value}: {_span(age_ms)} ago"
-    return Line(name=name, value=value, state="wait", need="Copy unchecked", advice=advice)
+        return Line(name=name, value=moment(at_ms), state="good")
+    return Line(
+        name=name,
+        value=f"{_span(age_ms)} ago",
+        state="wait",
+        need="Copy unchecked",
+        advice=f"That was {moment(at_ms)}. {advice}",
+    )
 
 
 def _is_ahead(at_ms: int, then_ms: int) -> bool:
