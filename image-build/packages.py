@@ -55,7 +55,7 @@ def mirrored(folder: Path) -> dict[tuple[str, str], str]:
     """Return the hash of every package the mirror has today; apt checks the list's signature."""
     apt_folder(folder)
     apt(folder, "update")
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for index in (folder / "lists").glob("*_Packages*"):
         words = [APT_HELPER, "cat-file", str(index)]
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
