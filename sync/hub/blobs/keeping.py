@@ -123,10 +123,11 @@ async def take_whole(hub: Hub, claim: NodeClaim, sha256: bytes, content: bytes) 
 async def whole_files(hub: Hub, link: Link, school_id: UUID, asked: Sequence[bytes]) -> list[bytes]:
     """Those of `asked` that were hashed here and still lie here."""
     counted = await link.fetch(WHOLE, school_id, list(asked))
-    return await asyncio.to_thread(_still_there, folder_of(hub, school_id), counted)
+    return await asyncio.to_thread(still_there, folder_of(hub, school_id), counted)
 
 
-def _still_there(folder: Path, counted: Sequence[asyncpg.Record]) -> list[bytes]:
+def still_there(folder: Path, counted: Sequence[asyncpg.Record]) -> list[bytes]:
+    """Those of the counted files that lie here as long as they were."""
     return [
         each["sha256"]
         for each in counted

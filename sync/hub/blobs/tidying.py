@@ -11,7 +11,6 @@ safe, and whoever has it sends it again.
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
@@ -24,6 +23,7 @@ from sync.hub.blobs.keeping import (
     is_content,
     open_blob,
     remove,
+    still_there,
 )
 from sync.hub.database import scoped
 from sync.hub.faults import BlobUnknown
@@ -71,20 +71,15 @@ async def _tidy_school(hub: Hub, who: Identity, school_id: UUID) -> int:
     folder = folder_of(hub, school_id)
     async with scoped(hub.pools.ingest, school_id=school_id) as link:
         done = await forget_unnamed(hub, link, school_id)
-        sizes = {
-            found["sha256"]: found["size_bytes"] for found in await link.fetch(COUNTED, school_id)
-        }
-    lost = await asyncio.to_thread(_lost, folder, sizes)
-    for sha256 in lost:
+        found = await link.fetch(COUNTED, school_id)
+    counted = {each["sha256"] for each in found}
+    here = await asyncio.to_thread(still_there, folder, found)
+    for sha256 in sorted(counted.difference(here)):
         done += await _uncount(hub, who, school_id, sha256)
     there = await asyncio.to_thread(contents_in, folder)
-    for sha256 in todays(sorted(there - sizes.keys()), hub.clock()):
+    for sha256 in todays(sorted(there - counted), hub.clock()):
         done += await _tidy_one(hub, school_id, sha256)
     return done
-
-
-def _lost(folder: Path, sizes: Mapping[bytes, int]) -> list[bytes]:
-    return [each for each, size in sorted(sizes.items()) if not has_size(folder / each.hex(), size)]
 
 
 async def _uncount(hub: Hub, who: Identity, school_id: UUID, sha256: bytes) -> bool:
