@@ -110,16 +110,22 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def look(settings: Settings) -> Doubt:
     """Read the whole file after an unclean stop; after a clean one only its first page."""
-    log, mark = log_of(settings.database), read_mark(settings.running)
-    # Whoever closes the file leaves its log there. Asked before anybody makes an empty one.
-    is_lost = mark is not None and not log.exists()
-    end = read_wal(log)
+    mark, is_lost = read_mark(settings.running), has_lost_its_log(settings)
+    end = read_wal(log_of(settings.database))
     is_lost = is_lost or end.is_damaged
     problems = _problems(settings.database, mark, is_thorough=is_lost)
     # Pages of the file that are ahead of a log prove that the log once went on.
     is_lost = is_lost or (end.is_cut and bool(problems))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
     return Doubt(problems, notes)
+
+
+def has_lost_its_log(settings: Settings) -> bool:
+    """Whether the card has lost the log of an unclean stop; whoever closes the file leaves it.
+
+    To be asked before anybody opens the file and makes an empty one.
+    """
+    return settings.running.exists() and not log_of(settings.database).exists()
 
 
 def _problems(path: Path, mark: Mark | None, *, is_thorough: bool) -> list[str]:

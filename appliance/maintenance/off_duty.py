@@ -12,6 +12,7 @@ from appliance.backups.nightly import NIGHTLY, ROOM_FACTOR, copy_tonight
 from appliance.clock import BOARD, Clock
 from appliance.errors import StorageFull
 from appliance.maintenance.stops import Mark, read_mark
+from appliance.repair import has_lost_its_log
 from appliance.room import Card, card_of
 from appliance.settings import Settings
 
@@ -48,14 +49,9 @@ def _why_not(settings: Settings, mark: Mark | None, age_ms: int | None) -> str |
         return f"the newest copy is {age_ms // HOUR_MS} hours old"
     if is_alive and age_ms is not None and age_ms < TRUSTED_MS:
         return "the box runs, and makes its own when no class is at work"
-    if mark is not None and not is_alive and not mark.trouble and not _has_log(settings):
+    if not is_alive and has_lost_its_log(settings):
         return "the box has to look at its files first: its last stop has lost the log"
     return None
-
-
-def _has_log(settings: Settings) -> bool:
-    """Opening the database would make an empty one, and nobody would know any more."""
-    return settings.database.with_name(settings.database.name + "-wal").exists()
 
 
 def _age_ms(settings: Settings, now_ms: int) -> int | None:

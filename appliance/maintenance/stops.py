@@ -25,7 +25,7 @@ class Mark(Struct, frozen=True, kw_only=True):
     """What the box last wrote of itself.
 
     `trouble`: it closed its files and ended with an error (`refused`), or has found damage
-    (`damaged`). Without any it was running when it ended, and its log must be there.
+    (`damaged`). Without any it was running when it ended.
     """
 
     pid: int = 0
@@ -82,7 +82,7 @@ def noting_the_stop(file: Path, *, port: int | None = None) -> Iterator[None]:
     note_start(file, port=port)
     try:
         yield
-    except (DarasaError, OSError):  # it closed its files: worth a look, and no log is missing
+    except (DarasaError, OSError):  # it closed its files: worth a look
         note_trouble(file, "refused")
         raise
     left = read_mark(file)

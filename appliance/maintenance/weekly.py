@@ -5,7 +5,6 @@ box that runs is left in peace, the live file is never read whole, and the verdi
 where the night writes its own: the lights and `darasa-box doctor` show it.
 """
 
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -54,16 +53,14 @@ def _last_check_ms(settings: Settings, *, now_ms: int) -> int | None:
 
 def _checked(settings: Settings, copy: Path, *, now_ms: int) -> tuple[State, str]:
     """Hold nothing while reading: a box may want to start meanwhile."""
-    began = time.monotonic_ns()
-    problems = check_copy(copy).problems
-    took_ms = (time.monotonic_ns() - began) // 1_000_000
-    state: State = "failed" if problems else "ok"
-    found = "; ".join(problems) or f"ok in {took_ms} ms, while no box ran"
+    report = check_copy(copy)
+    state: State = "failed" if report.problems else "ok"
+    found = "; ".join(report.problems) or f"ok in {report.took_ms} ms, while no box ran"
     effect = f"{copy.name}: {found}"
     with (
         shared_lock(settings.data_dir),
         closing(AgentDatabase(settings.database)) as db,
         db.changing() as tx,
     ):
-        record_run(tx, NAME, state, effect, started_at_ms=now_ms, took_ms=took_ms)
+        record_run(tx, NAME, state, effect, started_at_ms=now_ms, took_ms=report.took_ms)
     return state, effect

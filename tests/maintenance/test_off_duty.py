@@ -86,9 +86,11 @@ def test_a_damaged_database_takes_no_good_copy_away(settings, off_duty):
     assert only.read_bytes() == good
 
 
-def test_a_lost_log_is_left_for_the_box_to_find(settings, off_duty):
+@pytest.mark.parametrize("trouble", ["", "refused"])
+def test_a_lost_log_is_left_for_the_box_to_find(settings, off_duty, trouble):
     """Opening the database would make an empty one."""
-    settings.running.write_bytes(b'{"pid": 7, "boot_id": "another"}')
+    mark = f'{{"pid": 7, "boot_id": "another", "trouble": "{trouble}"}}'
+    settings.running.write_text(mark)
     log = settings.database.with_name("school.db-wal")
     log.unlink(missing_ok=True)
     assert "look at its files first" in off_duty()
