@@ -26,7 +26,7 @@ from appliance.database.restoring import log_of, remove_database, restore_backup
 from appliance.database.salvage import Salvaged, salvage
 from appliance.database.wal import read_wal
 from appliance.durable import put_private
-from appliance.maintenance.stops import Mark, read_mark
+from appliance.maintenance.stops import Mark, has_lost_its_log, read_mark
 from appliance.room import card_of, require_room_to_start
 from appliance.settings import Settings
 
@@ -118,14 +118,6 @@ def look(settings: Settings) -> Doubt:
     is_lost = is_lost or (end.is_cut and bool(problems))
     notes = [LOST_LOG] if is_lost else [CUT_LOG] if end.is_cut else []
     return Doubt(problems, notes)
-
-
-def has_lost_its_log(settings: Settings) -> bool:
-    """Whether the card has lost the log of an unclean stop; whoever closes the file leaves it.
-
-    To be asked before anybody opens the file and makes an empty one.
-    """
-    return settings.running.exists() and not log_of(settings.database).exists()
 
 
 def _problems(path: Path, mark: Mark | None, *, is_thorough: bool) -> list[str]:

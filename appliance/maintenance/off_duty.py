@@ -11,8 +11,7 @@ from typing import Final
 from appliance.backups.nightly import NIGHTLY, ROOM_FACTOR, copy_tonight
 from appliance.clock import BOARD, Clock
 from appliance.errors import StorageFull
-from appliance.maintenance.stops import Mark, read_mark
-from appliance.repair import has_lost_its_log
+from appliance.maintenance.stops import Mark, has_lost_its_log, read_mark
 from appliance.room import Card, card_of
 from appliance.settings import Settings
 

@@ -15,8 +15,10 @@ import msgspec
 from msgspec import Struct, structs
 
 from appliance.clock import BOARD
+from appliance.database.restoring import log_of
 from appliance.durable import put_private, sync_path
 from appliance.errors import DarasaError
+from appliance.settings import Settings
 
 Trouble = Literal["", "refused", "damaged"]
 
@@ -57,6 +59,14 @@ def running_box(file: Path) -> Mark | None:
     """The box that runs here now."""
     mark = read_mark(file)
     return mark if mark is not None and mark.is_alive else None
+
+
+def has_lost_its_log(settings: Settings) -> bool:
+    """Whether the card has lost the log of an unclean stop; whoever closes the file leaves it.
+
+    To be asked before anybody opens the file and makes an empty one.
+    """
+    return settings.running.exists() and not log_of(settings.database).exists()
 
 
 def note_start(file: Path, *, port: int | None) -> None:
