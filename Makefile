@@ -130,7 +130,8 @@ image-check: setup  ## the boot script in U-Boot, the card's layout, its secrets
 image: setup  ## the box's card for arm64, into the cache; ARGS="--board orangepi5 --tpl FILE"
 	$(BIN)/python image-build $(ARGS)
 
-image-test: image  ## start it in qemu: claim, ports, KILLS=20 power cuts, updates whole, half and broken
+image-test: image  ## its own tests inside; in qemu: claim, ports, KILLS=20 power cuts, updates
+	PYTHONPATH=image-build $(BIN)/python -m tests.image.inside
 	PYTHONPATH=image-build $(BIN)/python -m tests.image.drill --kills $(or $(KILLS),20)
 
 migration: setup  ## NAME=what_it_does: the next migration of the box

@@ -200,8 +200,7 @@ def card_name(told: argparse.Namespace, build: dict[str, str]) -> str:
 
 def loader_of(told: argparse.Namespace) -> Path | None:
     """Return what goes before the partitions; qemu brings its own."""
-    is_complete = told.board != "qemu" and told.tpl
-    return build_loader(told.cache, told.tpl) if is_complete else None
+    return build_loader(told.cache, told.tpl) if told.board != "qemu" and told.tpl else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,8 +1,7 @@
 """The Orange Pi's loader: U-Boot from Debian's source, with Debian's BL31.
 
 One part nobody else may give away: Rockchip's start of the memory (TPL). The operator brings
-it, and its hash is known here. Without it U-Boot can be built, to see that it can, and what
-comes out does not start.
+it, and its hash is known here.
 """
 
 import hashlib
@@ -38,11 +37,11 @@ def check_blob(tpl: Path) -> None:
         )
 
 
-def build_loader(cache: Path, tpl: Path | None) -> Path:
+def build_loader(cache: Path, tpl: Path) -> Path:
     """Return the loader, from the cache where it was built from the same parts."""
     key = hashlib.sha256(CONFIG.read_bytes() + VERSION.encode()).hexdigest()[:16]
-    built = cache / f"loader-{key}{'' if tpl else '-without-tpl'}"
-    if not (built / PRODUCT).exists() or tpl is None:
+    built = cache / f"loader-{key}"
+    if not (built / PRODUCT).exists():
         source, bl31 = fetched_parts(cache / "loader")
         compile_loader(source, built, bl31, tpl)
     return built / PRODUCT
@@ -64,11 +63,10 @@ def fetched_parts(folder: Path) -> tuple[Path, Path]:
     return source, folder / "firmware" / BL31
 
 
-def compile_loader(source: Path, built: Path, bl31: Path, tpl: Path | None) -> None:
+def compile_loader(source: Path, built: Path, bl31: Path, tpl: Path) -> None:
     """Configure, add our lines, compile. The machine's own Python, not an environment's."""
     env = {"PATH": "/usr/bin:/bin:/usr/sbin", "CROSS_COMPILE": "aarch64-linux-gnu-"}
-    env |= {"BL31": str(bl31), "SOURCE_DATE_EPOCH": "1767225600"}
-    env |= {"ROCKCHIP_TPL": str(tpl)} if tpl else {"BINMAN_ALLOW_MISSING": "1"}
+    env |= {"BL31": str(bl31), "ROCKCHIP_TPL": str(tpl), "SOURCE_DATE_EPOCH": "1767225600"}
     make = ["make", f"O={built}", "PYTHON3=/usr/bin/python3"]
     built.mkdir(parents=True, exist_ok=True)
     subprocess.run([*make, "-s", DEFCONFIG], cwd=source, env=env, check=True)
