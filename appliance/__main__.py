@@ -86,7 +86,7 @@ def _serve(settings: Settings, _told: argparse.Namespace) -> int:
     listener = listening_socket(settings)
     with suppress(OSError):  # a card that can only be read takes no mark
         note_lessons(settings.running, port=port_of(listener))
-    serve_lessons(settings, listener, footing.words)
+    serve_lessons(settings, listener, footing.words, may_pass=footing.may_pass)
     return 0
 
 

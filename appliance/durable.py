@@ -1,7 +1,16 @@
 """On disk before anybody relies on it: a file's bytes, and then the name it goes by."""
 
 import os
+import stat
 from pathlib import Path
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a stranger's file may be opened: a named pipe makes whoever opens it wait for ever.
+
+    Raises OSError where there is none.
+    """
+    return stat.S_ISREG(path.stat().st_mode)
 
 
 def sync_path(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from appliance.backups.journal import Repair, note_repair
 from appliance.backups.nightly import NIGHTLY, Copy, newest_first, put_in_place
@@ -45,7 +45,7 @@ ONLY_LESSONS: Final = (
 )
 MAKE_ROOM: Final = (
     "What is on the card is still there. Put in a larger card, or follow the runbook, section The"
-    " card is almost full, and start the box again."
+    " card is almost full: when there is room again, the box goes on by itself."
 )
 NEW_CARD: Final = (
     "What is on the card is still there. Start the box again; if this stays, put in a new card and"
@@ -62,6 +62,7 @@ class Footing(Struct, frozen=True):
 
     state: State
     words: list[str] = []
+    may_pass: bool = False  # the card let nothing begin; once it does, the box can serve
 
 
 class Doubt(Struct, frozen=True):
@@ -79,6 +80,9 @@ def find_footing(settings: Settings, *, now_ms: int) -> Footing:
     """
     try:
         require_room_to_start(settings.data_dir, settings.reserve)
+    except OSError as error:
+        return structs.replace(_refused(settings, error, now_ms=now_ms), may_pass=True)
+    try:
         return _find_footing(settings, now_ms=now_ms)
     except OSError as error:
         return _refused(settings, error, now_ms=now_ms)

@@ -100,6 +100,17 @@ def require_room_to_start(folder: Path, reserve: Path) -> None:
         _try_writing(probe)
 
 
+def can_start(folder: Path) -> bool:
+    """Whether a card that refused a start would let one through now; a full one is only asked."""
+    try:
+        if card_of(folder).free_bytes < START_BYTES:
+            return False
+        _try_writing(folder / "probe")
+    except OSError:
+        return False
+    return True
+
+
 def _try_writing(probe: Path) -> None:
     with probe.open("wb") as file:
         try:

@@ -2,9 +2,13 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -24,7 +28,12 @@ from appliance.notify import (
     notify_watchdog,
     watchdog_interval_s,
 )
+from appliance.room import can_start
 from appliance.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Ending = Callable[[], Awaitable[None]]
 
 SYSTEMD_FIRST_FD: Final = 3  # man 3 sd_listen_fds
 BACKLOG: Final = 1_024  # a class that reloads at once, four times over
@@ -32,6 +41,8 @@ GOODBYE_S: Final = 10  # requests under way may end; systemd waits longer than t
 KEEP_ALIVE_S: Final = 75  # longer than a pupil reads a page, so that taps reuse connections
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 -- compared with, not bound to
 STARTED_POLL_S: Final = 0.02
+# Somebody makes room by hand and looks at the page. Asking a full card costs no write.
+LOOK_AGAIN_S: Final = 60.0
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
@@ -44,9 +55,26 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     _run(create_app(settings, announcer=announcer, port=port), listener, settings)
 
 
-def serve_lessons(settings: Settings, listener: socket.socket, words: list[str]) -> None:
-    """Serve what can be read and nothing else, until a person has helped."""
-    _run(create_reading_app(settings, words), listener, settings)
+def serve_lessons(
+    settings: Settings,
+    listener: socket.socket,
+    words: list[str],
+    *,
+    may_pass: bool,
+    look_every_s: float = LOOK_AGAIN_S,
+) -> None:
+    """Serve what can be read and nothing else, until a person has helped.
+
+    If it `may_pass`, this ends when the card can be written again: the unit starts the box anew.
+    """
+    until = partial(_card_can, settings.data_dir, look_every_s) if may_pass else None
+    _run(create_reading_app(settings, words), listener, settings, until)
+
+
+async def _card_can(folder: Path, look_every_s: float) -> None:
+    while not can_start(folder):  # noqa: ASYNC110 -- nobody tells us when a file is deleted
+        await asyncio.sleep(look_every_s)
+    logger.info("the card can be written again; ending, so that the box is started anew")
 
 
 def port_of(listener: socket.socket) -> int:
@@ -55,14 +83,19 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
-def _run(app: Litestar, listener: socket.socket, settings: Settings) -> None:
+def _run(
+    app: Litestar,
+    listener: socket.socket,
+    settings: Settings,
+    until: Ending | None = None,
+) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped serving. By default that
         # would end the process before the writer has finished its queue.
         signal.signal(number, lambda _number, _frame: None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_serve(app, listener, settings.host_name))
+            runner.run(_serve(app, listener, settings.host_name, until))
         except ExceptionGroup as group:
             raise refusal_in(group) from group
 
@@ -87,7 +120,12 @@ def listening_socket(settings: Settings) -> socket.socket:
     return listener
 
 
-async def _serve(app: Litestar, listener: socket.socket, host_name: str) -> None:
+async def _serve(
+    app: Litestar,
+    listener: socket.socket,
+    host_name: str,
+    until: Ending | None,
+) -> None:
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -106,12 +144,20 @@ async def _serve(app: Litestar, listener: socket.socket, host_name: str) -> None
         gc.freeze()  # what lives as long as the process is never looked at again
         for line in welcome(app, listener, host_name):
             print(line, flush=True)  # noqa: T201 -- the console is where the claim code belongs
-        beating = asyncio.create_task(_tell_systemd(server, app.state))
+        tasks = [asyncio.create_task(_tell_systemd(server, app.state))]
+        if until is not None:
+            tasks.append(asyncio.create_task(_end_after(server, until)))
         try:
             await server.serve(sockets=[listener])
         finally:
-            beating.cancel()
+            for task in tasks:
+                task.cancel()
             notify_stopping()
+
+
+async def _end_after(server: uvicorn.Server, until: Ending) -> None:
+    await until()
+    server.should_exit = True
 
 
 async def _tell_systemd(server: uvicorn.Server, state: State) -> None:

@@ -69,6 +69,21 @@ def row_hash(table: Table, values: Sequence[Value]) -> bytes:
     return hash_of(first, {column.name: value for column, value in named if column.since})
 
 
+def shorter_hashes(table: Table, values: Sequence[Value]) -> frozenset[bytes]:
+    """The hashes this same row has where later columns are unknown, without its own.
+
+    A release that was given the file back seals a row as far as it knows it, and leaves the
+    rest where it lies. Such an image says nothing that this one does not. The counters are in
+    the hash, so no other state of the row is meant.
+    """
+    named = list(zip(table.columns, values, strict=True))
+    ages = {column.since for column in table.columns if column.since}
+    cut = (
+        [None if column.since >= age else value for column, value in named] for age in sorted(ages)
+    )
+    return frozenset(row_hash(table, row) for row in cut) - {row_hash(table, values)}
+
+
 def hash_of(first: Sequence[Value], late: Mapping[str, Value]) -> bytes:
     """Hash the columns a table began with, in order, and by name what later ones hold.
 

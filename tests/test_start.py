@@ -5,6 +5,7 @@ import secrets
 import time
 from contextlib import closing
 
+import httpx
 import pytest
 from litestar.testing import TestClient
 
@@ -17,12 +18,12 @@ from appliance.database.writer import Writer
 from appliance.lessons_only.pages import create_reading_app
 from appliance.maintenance.stops import noting_the_stop
 from appliance.repair import LOST_LOG, ONLY_LESSONS, find_footing
-from appliance.room import card_of, keep_reserve
+from appliance.room import can_start, card_of, keep_reserve
 from appliance.settings import Settings
-from demo.processes import box_process, free_port, until_healthy
+from demo.processes import PYTHON, Process, box_process, free_port, until_healthy
 from tests.cast import NOW_MS
 from tests.drills.small_school import make_small_school
-from tests.full_disk import fill, small_card, small_files, wear_out, why_no_card
+from tests.full_disk import delete_films, fill, small_card, small_files, wear_out, why_no_card
 
 CARD_MIB = 64
 WHY_NO_CARD = why_no_card()
@@ -34,11 +35,15 @@ RENAME = "UPDATE person SET display_name = 'نور الهدى', version = versio
 def settings(database, monkeypatch):
     """A claimed school."""
     made = Settings(data_dir=database.parent)
-    made.keys.mkdir()
-    for name in (NODE_KEY, PIN_PEPPER, SEALING_KEY):
-        (made.keys / name).write_bytes(secrets.token_bytes(32))
+    give_keys(made)
     monkeypatch.setenv("DARASA_DATA_DIR", str(database.parent))
     return made
+
+
+def give_keys(settings):
+    settings.keys.mkdir()
+    for name in (NODE_KEY, PIN_PEPPER, SEALING_KEY):
+        (settings.keys / name).write_bytes(secrets.token_bytes(32))
 
 
 def log_of(settings):
@@ -122,8 +127,7 @@ def on_a_card(tmp_path):
     with small_card(folder, mib=CARD_MIB):
         made = Settings(data_dir=folder)
         make_small_school(made.database, pupils=2)
-        made.keys.mkdir()
-        (made.keys / PIN_PEPPER).write_bytes(bytes(32))
+        give_keys(made)
         assert keep_reserve(made.reserve, card_of(folder), made.reserve_bytes)
         yield made
 
@@ -209,6 +213,53 @@ def test_a_card_that_can_only_be_read_shows_lessons(on_a_card, mark):
     assert footing.state == "reading"
     assert footing.words[0] == "The storage card can only be read: it wears out."
     assert "Hisabati" in shows_lessons(on_a_card, footing)
+
+
+# What the program does, looking a hundred times as often.
+HASTY = """
+import appliance.__main__ as box
+from functools import partial
+box.serve_lessons = partial(box.serve_lessons, look_every_s=0.05)
+box.main()
+"""
+
+
+def status(port):
+    return httpx.get(f"http://127.0.0.1:{port}/health").json()["status"]
+
+
+@NEEDS_A_CARD
+@pytest.mark.system
+def test_a_box_that_found_a_full_card_comes_back_when_there_is_room(on_a_card):
+    """Once the unit starts it anew; it ends well for that, and not before."""
+    on_a_card.reserve.unlink()
+    port = free_port()
+    box = box_process(on_a_card.data_dir, port, host_name="darasa-full")
+    env = {"DARASA_DATA_DIR": str(on_a_card.data_dir), "DARASA_PORT": str(port)}
+    hasty = Process("hasty", [PYTHON, "-c", HASTY, "serve"], env=env, log=box.log)
+    fill(on_a_card.data_dir)
+    with hasty:
+        asyncio.run(until_healthy(hasty, port))
+        assert status(port) == "reading"
+        delete_films(on_a_card.data_dir)
+        wait_for_end(hasty)
+    assert "started anew" in hasty.tail()
+    with box:
+        asyncio.run(until_healthy(box, port))
+        assert status(port) in {"ok", "degraded"}
+
+
+@NEEDS_A_CARD
+def test_a_start_may_pass_when_the_card_can_be_written_and_damage_does_not(on_a_card):
+    folder, was_free = on_a_card.data_dir, can_start(on_a_card.data_dir)
+    on_a_card.reserve.unlink()
+    fill(folder)
+    footing = find_footing(on_a_card, now_ms=NOW_MS)
+    assert (was_free, footing.may_pass, can_start(folder)) == (True, True, False)
+    delete_films(folder)
+    wear_out(folder)
+    assert find_footing(on_a_card, now_ms=NOW_MS).may_pass
+    assert not can_start(folder)
 
 
 def test_a_card_that_takes_no_byte_more_shows_lessons(settings):

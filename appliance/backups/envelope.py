@@ -50,7 +50,7 @@ from appliance.backups.label import (
     pack_label,
     unpack_label,
 )
-from appliance.durable import sync_path
+from appliance.durable import is_regular, sync_path
 
 PIECE_BYTES: Final = 1 << 20
 PIECE_BYTES_MAX: Final = PIECE_BYTES + (1 << 16)  # what does not compress grows by a little
@@ -71,6 +71,8 @@ def seal(source: Path, target: BinaryIO, label: Label, keys: SchoolKeys, secret:
 
 def read_label(path: Path) -> Label:
     """Read what stands on a backup. Raises BackupDamaged."""
+    if not is_regular(path):
+        raise BackupDamaged(f"{path.name} is no file")
     with path.open("rb") as file:
         return _label(path, file)[0]
 

@@ -23,7 +23,7 @@ from nacl.secret import Aead
 from appliance.accounts.keys import SchoolKeys
 from appliance.backups.label import Label, open_for_box
 from appliance.backups.media import Medium, appearing, forget_cached
-from appliance.durable import put_private
+from appliance.durable import is_regular, put_private
 
 FILES: Final = "files"
 SEALED_ENDING: Final = ".sealed"
@@ -80,7 +80,8 @@ def read_again(blobs: Path, medium: Medium, keys: SchoolKeys) -> Again:
     names = _in_part(medium, keys, part)
     for name in names:
         path = sealed_at(medium.folder, name, keys)
-        forget_cached(path)
+        if is_regular(path):
+            forget_cached(path)
         if open_file(path, name, keys) is not None:
             continue
         path.unlink()
@@ -95,6 +96,8 @@ def read_again(blobs: Path, medium: Medium, keys: SchoolKeys) -> Again:
 def open_file(path: Path, name: str, keys: SchoolKeys) -> bytes | None:
     """What was handed in; None when this is not what its name says, or cannot be read."""
     try:
+        if not is_regular(path):
+            return None
         content = Aead(keys.sealing_key).decrypt(path.read_bytes())
     except (CryptoError, ValueError):
         return None
@@ -148,11 +151,11 @@ def _is(content: bytes, name: str) -> bool:
 
 def _next_part(medium: Medium) -> int:
     """The part after the one that was read last, on whatever board that was."""
+    noted = medium.folder / READ_LAST
     try:
-        last = int((medium.folder / READ_LAST).read_text("ascii", "replace"))
-    except (FileNotFoundError, ValueError):
+        return (int(noted.read_text("ascii", "replace")) + 1) % TRIALS if noted.is_file() else 0
+    except ValueError:
         return 0
-    return (last + 1) % TRIALS
 
 
 def part_of(name: str) -> int:

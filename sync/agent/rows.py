@@ -13,7 +13,15 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.transaction import Transaction
 from sync.capture import day_expression
 from sync.core.columns import Rows
-from sync.merge import BECOMES_CURRENT, CONFLICTS, Image, Outcome, image_of, judge
+from sync.merge import (
+    BECOMES_CURRENT,
+    CONFLICTS,
+    Image,
+    Outcome,
+    image_of,
+    judge,
+    shorter_hashes,
+)
 from sync.protocol import Cell, encode
 from sync.registry import TABLE, TABLES, Table
 
@@ -119,6 +127,8 @@ def merge_row(
         return Outcome.SUPERSEDED
     theirs = image_of(table, incoming, meeting.hub.bytes)
     row = read_row(db, table, pk)
+    if row is not None and theirs.row_hash in shorter_hashes(table, row):
+        return Outcome.SUPERSEDED  # our own, as the release before had sealed it
     ours = None if row is None else image_of(table, row, meeting.epoch.bytes)
     outcome = judge(ours, theirs)
     if outcome in CONFLICTS:

@@ -9,6 +9,10 @@ A box in use raises no false alarm: an equal sum is the truth whenever it was fo
 unequal one only leads on, to a list from the hub and then our rows in one snapshot, with
 nothing sealed in between. What was changed meanwhile stands in sync_dirty, and is on its way.
 
+A release that went back seals rows without the columns it does not know. It leaves such tables
+out, for each of their rows might seem different. The newer one, back again, knows such an image
+by its hash, and raises our version: with equal counters the hub would call the two rivals.
+
 Nothing here opens a socket. `verify` yields what must be asked and is sent the answers.
 """
 
@@ -26,7 +30,7 @@ from sync.agent.recovery import BEGIN_APPLYING, END_APPLYING
 from sync.agent.rows import MARK_ROW, RAISE_SEQ, Meeting, Row, in_registry_order, merge_row
 from sync.agent.store import Identity, identity
 from sync.core.columns import BlockCorrupt, unpack
-from sync.merge import COMPARED, bucket_of, digest_part, order_of, row_hash
+from sync.merge import COMPARED, bucket_of, digest_part, order_of, row_hash, shorter_hashes
 from sync.protocol import (
     Block,
     BucketDigests,
@@ -74,6 +78,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
        agreed_at_ms = coalesce(excluded.agreed_at_ms, sync_check.agreed_at_ms),
        agreed_no    = coalesce(excluded.agreed_no, sync_check.agreed_no)
 """
+
+COLUMNS: Final[LiteralString] = "SELECT count(*) FROM pragma_table_info(?1)"
 
 FORGET_CHECKS: Final[LiteralString] = "DELETE FROM sync_check WHERE looked_at_ms <> ?1"
 
@@ -141,12 +147,13 @@ class Difference(Struct):
 
     ours: list[bytes]  # the hub lacks it or has an earlier image
     theirs: list[bytes]  # we do
+    cut: list[bytes]  # it has ours as an older release sealed it
     explained: int = 0
 
     @property
     def rows(self) -> int:
         """How many need mending."""
-        return len(self.ours) + len(self.theirs)
+        return len(self.ours) + len(self.theirs) + len(self.cut)
 
 
 def is_due(db: Reader, *, now_ms: int) -> bool:
@@ -169,7 +176,7 @@ def verify(db: AgentDatabase, clock: Callable[[], int]) -> Steps:
     me = identity(db)
     assert me is not None
     told: Digests = yield AskDigests()
-    checked = [Found(table) for table in COMPARED if table.name in told.tables]
+    checked = [Found(t) for t in COMPARED if t.name in told.tables and _is_whole(db, t)]
     mended: list[tuple[Found, int]] = []
     for found in checked:
         for bucket in (yield from _suspects(db, me, found, told)):
@@ -195,6 +202,11 @@ def note_checks(
             tx.run(NOTE_CHECK, (found.table.number, *counts, now_ms, *agreed))
         tx.run(FORGET_CHECKS, (now_ms,))
         tx.run(SET_DUE, (0,))
+
+
+def _is_whole(db: AgentDatabase, table: Table) -> bool:
+    """Whether every column of the file's table is known here."""
+    return db.value(COLUMNS, (table.name,)) == len(table.columns)
 
 
 def _suspects(db: AgentDatabase, me: Identity, found: Found, told: Digests) -> Steps:
@@ -240,6 +252,7 @@ def _mend(
     found.different += difference.rows
     found.repaired += difference.rows  # until the second look says otherwise
     _mark(db, found.table, difference.ours, now_ms=clock())
+    _raise(db, found.table, difference.cut)
     meeting = Meeting(me.epoch, told.incarnation, clock())
     yield from _fetch(db, found.table, difference.theirs, meeting)
     return difference.rows > 0
@@ -262,7 +275,7 @@ def _difference(db: AgentDatabase, me: Identity, table: Table, bucket: int) -> S
 def _compare(
     db: AgentDatabase, table: Table, ours: dict[bytes, Row], theirs: dict[bytes, RowState]
 ) -> Difference:
-    found = Difference([], [])
+    found = Difference([], [], [])
     for pk in sorted(ours.keys() | theirs.keys()):
         row, state = ours.get(pk), theirs.get(pk)
         here = None if row is None else (*order_of(table, row), row_hash(table, row))
@@ -271,11 +284,17 @@ def _compare(
             continue
         if _is_explained(db, table, pk, row):
             found.explained += 1
+        elif row is not None and state is not None and _is_cut(table, row, state):
+            found.cut.append(pk)
         elif there is None or (here is not None and here > there):
             found.ours.append(pk)
         else:
             found.theirs.append(pk)
     return found
+
+
+def _is_cut(table: Table, row: Row, state: RowState) -> bool:
+    return state.row_hash in shorter_hashes(table, row)
 
 
 def _is_explained(db: AgentDatabase, table: Table, pk: bytes, row: Row | None) -> bool:
@@ -293,6 +312,14 @@ def _mark(db: AgentDatabase, table: Table, ids: Sequence[bytes], *, now_ms: int)
             for pk in ids[start : start + ROWS_AT_ONCE]:
                 tx.run(RAISE_SEQ)
                 tx.run(MARK_ROW[table.name], (pk, now_ms))
+
+
+def _raise(db: AgentDatabase, table: Table, ids: Sequence[bytes]) -> None:
+    """An update like any other: capture notes it. No compared fact has later columns."""
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        with db.changing() as tx:
+            for pk in ids[start : start + ROWS_AT_ONCE]:
+                tx.run(RAISE_VERSION[table.name], (pk,))
 
 
 def _fetch(db: AgentDatabase, table: Table, ids: Sequence[bytes], meeting: Meeting) -> Steps:
@@ -346,9 +373,14 @@ def _owner_sql(table: Table) -> LiteralString:
     return f"SELECT 1 FROM {table.name} WHERE id = ?1"  # noqa: S608 -- names from the registry
 
 
+def _raise_sql(table: Table) -> LiteralString:
+    return f"UPDATE {table.name} SET version = version + 1 WHERE id = ?1"  # noqa: S608 -- names from the registry
+
+
 OWN_ROWS: Final = {table.name: _own_sql(table) for table in COMPARED}
 BUCKET_ROWS: Final = {table.name: _bucket_sql(table) for table in COMPARED}
 OWNER_OF: Final = {table.name: _owner_sql(table) for table in COMPARED}
+RAISE_VERSION: Final = {table.name: _raise_sql(table) for table in COMPARED if not table.is_fact}
 
 
 def _own_rows(db: AgentDatabase, me: Identity, table: Table) -> Iterator[list[Row]]:

@@ -1,14 +1,19 @@
 """A photo on the stick is what was handed in, or somebody is told which one is not."""
 
 import hashlib
+import os
 import shutil
 
 import pytest
 
 from appliance.accounts.keys import read_keys
 from appliance.backups.drill import restore_drill
+from appliance.backups.envelope import read_label
+from appliance.backups.faults import BackupDamaged
 from appliance.backups.files import READ_LAST, TRIALS, part_of, read_again, sealed_at
-from appliance.backups.media import Medium, read_mark
+from appliance.backups.making import labels_on
+from appliance.backups.media import MARK, Medium, another_school, read_mark
+from appliance.backups.stock import copies
 from appliance.restore import restore_school
 from tests.backups.test_making import hand_in_with_photo
 from tests.cast import NOW_MS
@@ -23,6 +28,32 @@ def nobody_asks():
 
 def digest(content):
     return hashlib.sha256(content).digest()
+
+
+NAMED_PIPE_S = 20  # one that is opened is waited for without an end
+
+
+@pytest.mark.timeout(NAMED_PIPE_S)
+def test_a_named_pipe_among_the_backups_is_no_backup_and_nobody_waits_for_it(
+    settings, stick, make, photos, at, trial, have_its_turn, school
+):
+    make()
+    pipe = stick / "darasa-backup" / "aaa.backup"
+    os.mkfifo(pipe)
+    at(photos[0]).unlink()
+    os.mkfifo(at(photos[0]))
+    marked = (stick / "darasa-backup" / MARK).rename(stick / "mark")  # so labels are looked at
+    assert another_school(stick, school.school_id) is None
+    marked.rename(stick / "darasa-backup" / MARK)
+    make(NOW_MS + DAY_MS)
+    assert len(labels_on(pipe.parent, school.school_id)) == 2
+    with copies(settings) as stock:
+        assert [copy.name for copy in stock] != []
+    with pytest.raises(BackupDamaged, match="is no file"):
+        read_label(pipe)
+    have_its_turn(photos[0])
+    assert trial().mended == 1
+    assert at(photos[0]).is_file()
 
 
 @pytest.fixture

@@ -12,9 +12,6 @@ was handed in with the bytes that the hub has kept.
 
 import asyncio
 import hashlib
-import os
-import shutil
-import subprocess
 import sys
 import time
 import traceback
@@ -26,7 +23,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-from msgspec import Struct, field
+from msgspec import Struct
 
 from appliance.clock import system_clock
 from appliance.database.agent import AgentDatabase
@@ -35,18 +32,17 @@ from demo.compare import Verdict, compare
 from demo.day import Classroom, fill_classroom, hang_up
 from demo.material import sample_material
 from demo.people import Learner, sections_of
-from demo.processes import PYTHON, ProcessDied, agent_process, box_process, free_port, until_healthy
+from demo.processes import ProcessDied, agent_process, box_process, free_port, until_healthy
 from demo.school import School, open_school
 from sync.agent import enrolment
-from sync.agent.__main__ import NOTHING_NEW
 from sync.agent.agent import hardware_name
 from sync.agent.keys import read_node_key
 from sync.agent.link import enrol, open_client
 from sync.agent.parcels import unsent_files
 from sync.agent.sealing import Stamp
 from sync.agent.store import backlog, identity
-from sync.core.segment import MAGIC
 from tests.drills.board import Board
+from tests.drills.courier import Courier, Tally
 from tests.drills.district import Hub, open_district
 from tests.drills.lineage import Found, Lineage, judge_groups
 
@@ -61,26 +57,9 @@ WITH_PHOTO: Final = 0.6
 PHOTO_BYTES_MAX: Final = 400_000
 OK: Final = 200
 
-NAME_BYTES_MIN: Final = 5
-LOST: Final = 0.2
-LATE: Final = 0.35
-REPEATED: Final = 0.3
-DAMAGED: Final = 0.25
-
 REVISIONS = "SELECT submission_id, rev FROM submission_revision WHERE school_id = $1"
 WHOLE = "SELECT sha256 FROM sync_blob WHERE school_id = $1 AND whole_at_ms IS NOT NULL"
 TWICE = "SELECT count(*) - count(DISTINCT hash) FROM sync_inbox WHERE school_id = $1"
-
-
-class Tally(Struct):
-    """What happened to the sticks."""
-
-    exported: int = 0
-    readable: int = 0
-    lost: int = 0
-    late: int = 0
-    repeated: int = 0
-    damaged: int = 0
 
 
 class Result(Struct):
@@ -124,125 +103,6 @@ class Result(Struct):
             f"names readable on a stick {self.readable}, "
             f"{self.seconds:.0f} s"
         )
-
-
-class Courier(Struct):
-    """Sticks on the road, sticks on their way home, and the bag for new ones."""
-
-    hub: Hub
-    school: School
-    dice: Random
-    tally: Tally = field(default_factory=Tally)
-    on_the_road: list[Path] = field(default_factory=list)
-    on_the_way_home: list[Path] = field(default_factory=list)
-    at_school: list[Path] = field(default_factory=list)
-
-    def happens(self, chance: float) -> bool:
-        return self.dice.random() < chance
-
-    def week(self) -> None:
-        """One stick is written; of all that are somewhere, some arrive."""
-        stick = self.at_school.pop() if self.at_school else self.new_stick()
-        self.export(stick)
-        self.send(stick, self.on_the_road)
-        for stick in self.arriving(self.on_the_road):
-            self.at_the_district(stick)
-            self.send(stick, self.on_the_way_home)
-        for stick in self.arriving(self.on_the_way_home):
-            self.bring_back(stick)
-            self.at_school.append(stick)
-
-    def send(self, stick: Path, road: list[Path]) -> None:
-        """Give a stick to the courier."""
-        if self.happens(LOST):
-            shutil.rmtree(stick)
-            self.tally.lost += 1
-            return
-        if self.happens(DAMAGED):
-            self.damage(stick)
-        road.append(stick)
-
-    def arriving(self, road: list[Path]) -> list[Path]:
-        """Take whatever arrives this week, in whatever order."""
-        late = [stick for stick in road if self.happens(LATE)]
-        arrived = [stick for stick in road if stick not in late]
-        self.tally.late += len(late)
-        road[:] = late
-        self.dice.shuffle(arrived)
-        return arrived
-
-    def damage(self, stick: Path) -> None:
-        """Cut a file off, take it away, or turn one bit in it."""
-        files = sorted(each for each in stick.rglob("*") if each.is_file())
-        if not files:
-            return
-        self.tally.damaged += 1
-        chosen = self.dice.choice(files)
-        content = bytearray(chosen.read_bytes())
-        at = self.dice.randrange(len(content))
-        content[at] ^= 1 << self.dice.randrange(8)
-        how = self.dice.randrange(3)
-        if how == 0:
-            chosen.unlink()
-        else:
-            chosen.write_bytes(content if how == 1 else content[:at])
-
-    def new_stick(self) -> Path:
-        """Buy one."""
-        stick = self.hub.folder / f"stick-{self.tally.exported}"
-        stick.mkdir()
-        return stick
-
-    def export(self, stick: Path) -> None:
-        """At the school."""
-        self.tally.exported += 1
-        agent(self.school, "export", stick)
-        self.look(stick)
-
-    def look(self, stick: Path) -> None:
-        """Do what whoever finds a stick would do: search it for names, and for open segments."""
-        found = b"".join(each.read_bytes() for each in stick.rglob("*") if each.is_file())
-        sought = names_in(self.school) | {MAGIC}
-        self.tally.readable += sum(word in found for word in sought)
-
-    def at_the_district(self, stick: Path) -> None:
-        """Import, sometimes twice."""
-        again = self.happens(REPEATED)
-        self.tally.repeated += again
-        for _ in range(1 + again):
-            self.hub.command("import", str(stick))
-        self.look(stick)
-
-    def bring_back(self, stick: Path) -> None:
-        """Import the answers, sometimes twice."""
-        for _ in range(1 + self.happens(REPEATED)):
-            agent(self.school, "import", stick)
-
-    def with_care(self) -> None:
-        """One stick there and back."""
-        stick = self.new_stick()
-        self.export(stick)
-        self.hub.command("import", str(stick))
-        self.bring_back(stick)
-
-
-def names_in(school: School) -> set[bytes]:
-    """Every longer word of a name; of five letters, none stands in locked bytes by chance."""
-    people = [pupil.name for pupil in school.pupils] + [school.teacher.name, school.keeper.name]
-    words = {word for name in [*people, school.name] for word in name.split()}
-    return {word.encode() for word in words if len(word.encode()) >= NAME_BYTES_MIN}
-
-
-def agent(school: School, word: str, stick: Path) -> None:
-    """Run one command of `darasa-agent` beside the one that runs."""
-    ran = subprocess.run(
-        [PYTHON, "-m", "sync.agent", word, str(stick)],
-        env={**os.environ, "DARASA_DATA_DIR": str(school.data_dir)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode in {0, NOTHING_NEW}, f"darasa-agent {word}: {ran.stdout}{ran.stderr}"
 
 
 async def drill(weeks: int, seed: int, *, pupils: int = PUPILS) -> Result:

@@ -3,7 +3,7 @@
 import httpx
 
 from appliance.database.agent import AgentDatabase
-from appliance.database.migrate import schema_version
+from appliance.database.migrate import EDGE_MIGRATIONS, spoken_version
 from appliance.settings import Settings
 from sync.agent import enrolment
 from sync.agent.agent import Agent, Seams
@@ -13,7 +13,7 @@ from sync.agent.rows import READ_ROW
 from sync.agent.store import identity
 from sync.merge import digest, order_of, row_hash
 from sync.protocol import Digests, decode
-from sync.registry import TABLES
+from sync.registry import TABLE
 from tests.hub.cast import NOW_MS
 
 RENAME = "UPDATE person SET display_name = ?2, version = version + 1 WHERE id = ?1"
@@ -30,11 +30,12 @@ class RealBox:
         self.key = make_node_key(self.settings.keys)
         self.transport = httpx.ASGITransport(app=app)
         self.watch = watch
+        self.releases = EDGE_MIGRATIONS
         self.open()
 
     def open(self):
         seams = Seams(self.watch, self.transport, "test board", "0.1.0")
-        here = schema_version(self.settings.database)
+        here = spoken_version(self.settings.database, self.releases)
         self.agent = Agent(self.settings, seams, schema_version=here)
         self.db = AgentDatabase(self.settings.database)
 
@@ -65,7 +66,7 @@ class RealBox:
 
     def digests(self):
         """What the hub should say, computed here."""
-        return {table.name: self._digest(table) for table in TABLES}
+        return {table.name: self._digest(table) for table in TABLE.values()}
 
     def _digest(self, table):
         found = []

@@ -9,7 +9,8 @@ from appliance.database.migrate import EDGE_MIGRATIONS
 from sync.hub.intake.references import REFERENCES
 from sync.hub.intake.statements import POSTGRES_TYPE
 from sync.hub.migrate import MIGRATIONS
-from sync.registry import TABLES
+from sync.merge import COMPARED
+from sync.registry import TABLE, TABLES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -28,7 +29,8 @@ WITHOUT_SCHOOL = {
 }
 
 COLUMNS = """
-SELECT c.column_name, c.data_type, c.is_nullable = 'YES' AS is_nullable
+SELECT c.column_name, c.data_type, c.is_nullable = 'YES' AS is_nullable,
+       c.column_default
   FROM information_schema.columns AS c
  WHERE c.table_schema = 'public' AND c.table_name = $1
  ORDER BY c.ordinal_position
@@ -93,6 +95,24 @@ async def test_a_column_may_be_null_on_both_sides_or_on_neither(hub, edge):
             if row["column_name"] not in OF_THE_HUB
         }
         assert here == edge_columns(edge, table.name), table.name
+
+
+async def test_a_later_column_begins_empty_on_both_sides(hub, edge):
+    """A default would make every row differ from what was sent, and stand where nobody said so."""
+    for table in TABLES:
+        late = {column.name for column in table.columns if column.since}
+        there = {row["column_name"]: row for row in await hub.fetch(COLUMNS, table.name)}
+        here = {row[1]: row for row in edge.execute(f"PRAGMA table_info({table.name})")}
+        for name in late:
+            assert there[name]["is_nullable"], (table.name, name)
+            assert there[name]["column_default"] is None, (table.name, name)
+            assert here[name][4] is None, (table.name, name)
+
+
+def test_a_compared_fact_gains_no_column():
+    """It has no version that could be raised, when a release that went back had sealed it."""
+    late = [table.name for table in COMPARED for column in table.columns if column.since]
+    assert not [name for name in late if TABLE[name].is_fact]
 
 
 def constants(sql):

@@ -33,7 +33,7 @@ from sync.hub.sticks.came import words_of
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, encode
 from sync.stick import Stick
 from tests.cast import NOW_MS, new_id
-from tests.hub.test_blobs import ADD_FILE
+from tests.hub.test_real_blobs import ADD_FILE
 from tests.hub.test_sticks import Carrier, Courier
 from tests.sync.test_stick import small_files
 

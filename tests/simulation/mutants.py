@@ -37,13 +37,14 @@ CORE, TRACES = "tests/simulation/test_core.py", "tests/simulation/test_traces.py
 BORDERS, GENERATIONS = "tests/sync/test_borders.py", "tests/sync/test_generations.py"
 SEGMENTS = (BORDERS, "tests/sync/test_segment.py", "tests/sync/test_hostile_segments.py")
 BUNDLES = "tests/sync/test_bundle.py"
-FILES = (CORE, TRACES, GENERATIONS, *SEGMENTS, BUNDLES, "tests/sync/test_stick.py")
+MERGE = "tests/sync/test_merge.py"
+FILES = (CORE, TRACES, MERGE, GENERATIONS, *SEGMENTS, BUNDLES, "tests/sync/test_stick.py")
 # The tests to begin with.
 MODULES = {
     "sync/core/node.py": (CORE,),
     "sync/core/hub.py": (CORE, GENERATIONS),
     "sync/core/scopes.py": (CORE,),
-    "sync/merge.py": (CORE,),
+    "sync/merge.py": (CORE, MERGE),
     "sync/core/segment.py": SEGMENTS,
     "sync/core/columns.py": (*SEGMENTS, CORE),
     "sync/core/bundle.py": (BUNDLES, "tests/sync/test_stick.py"),

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sync.merge import (
     BECOMES_CURRENT,
@@ -14,8 +15,9 @@ from sync.merge import (
     judge,
     order_of,
     row_hash,
+    shorter_hashes,
 )
-from sync.registry import TABLE, TABLES
+from sync.registry import TABLE, TABLES, Column
 
 HASHES = st.sampled_from([bytes([number]) * 32 for number in range(4)])
 IMAGES = st.builds(
@@ -37,6 +39,33 @@ def merged(images):
         if outcome in BECOMES_CURRENT:
             current = incoming
     return current, aside
+
+
+LATER = (Column("room", "text", since=14), Column("bell", "int", since=14))
+LATEST = Column("tint", "text", since=16)
+
+
+def released(*late):
+    """Classes as a later release declares them."""
+    return structs.replace(TABLE["class_group"], columns=(*TABLE["class_group"].columns, *late))
+
+
+@pytest.mark.parametrize(
+    ("cells", "shorter"),
+    [
+        ((None, None, None), []),
+        (("4a", None, None), [()]),
+        (("4a", 7, None), [()]),
+        ((None, None, "red"), [()]),
+        (("4a", 7, "red"), [(), ("4a", 7)]),
+    ],
+)
+def test_an_image_is_known_as_each_older_release_would_seal_it(cells, shorter):
+    row = tuple(range(len(released().columns)))
+    known = {(): released(), ("4a", 7): released(*LATER)}
+    assert shorter_hashes(released(*LATER, LATEST), (*row, *cells)) == {
+        row_hash(known[kept], (*row, *kept)) for kept in shorter
+    }
 
 
 @given(st.lists(IMAGES, min_size=1, max_size=6), st.randoms())
