@@ -78,10 +78,8 @@ def shorter_hashes(table: Table, values: Sequence[Value]) -> frozenset[bytes]:
     """
     named = list(zip(table.columns, values, strict=True))
     ages = {column.since for column in table.columns if column.since}
-    cut = (
-        [None if column.since >= age else value for column, value in named] for age in sorted(ages)
-    )
-    return frozenset(row_hash(table, row) for row in cut) - {row_hash(table, values)}
+    cut = ([None if column.since >= age else value for column, value in named] for age in ages)
+    return frozenset(row_hash(table, row) for row in cut if row != list(values))
 
 
 def hash_of(first: Sequence[Value], late: Mapping[str, Value]) -> bytes:
