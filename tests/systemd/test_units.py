@@ -31,6 +31,8 @@ def test_systemd_has_no_remark_on_any_unit(units):
         "darasa-backup.timer",
         "darasa-integrity.timer",
         "darasa-update.timer",
+        "darasa-off.socket",
+        "darasa-restart.socket",
     }
     assert remarks(units) == ""
 
@@ -118,6 +120,13 @@ def test_a_timer_starts_a_service_of_its_name_and_makes_up_for_nights_off(timer)
     (when,) = values(f"{timer}.timer", "OnCalendar")
     judged = systemd("systemd-analyze", "calendar", when)
     assert judged.returncode == 0, judged.stderr
+
+
+@pytest.mark.parametrize("name", ["off", "restart"])
+def test_a_switch_starts_no_program_and_only_the_boxs_user_may_press_it(name):
+    assert f"darasa-{name}" not in SERVICES
+    assert values(f"darasa-{name}.socket", "SocketMode") == ["0600"]
+    assert values(f"darasa-{name}.socket", "SocketUser") == values("darasa-box.service", "User")
 
 
 def test_nobody_opens_the_file_before_it_is_at_this_release():
