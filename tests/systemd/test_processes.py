@@ -88,8 +88,9 @@ def test_the_agent_is_ready_before_there_is_a_district(heard, tmp_path):
 def test_the_hub_is_ready_when_it_serves_its_district(heard, tmp_path, postgres_server, hub_dsn):
     postgres_server.socket_dir.chmod(0o711)  # behind the limits even root enters only its own
     port = free_port()
-    env = beating(heard, DARASA_HUB_DSN=hub_dsn, DARASA_HUB_DATA=str(tmp_path / "hub"))
-    env["DARASA_HUB_PORT"] = str(port)
+    (tmp_path / "hub.env").write_text(f"DARASA_HUB_DSN={hub_dsn}\nDARASA_HUB_PORT={port}\n")
+    env = beating(heard, DARASA_HUB_DATA=str(tmp_path / "hub"))
+    env["CREDENTIALS_DIRECTORY"] = str(tmp_path)  # as systemd says where LoadCredential= lies
     command = behind("darasa-hub.service", "-m", "sync.hub", "serve")
     with Process("hub", command, env=env, log=tmp_path / "log") as hub:
         heard.until("READY=1")
