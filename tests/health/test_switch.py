@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from appliance.health.queries import journal
+from appliance.maintenance.commands import record_run
 from tests.box import sign_in
 from tests.cast import NOW_MS
 
@@ -107,6 +108,14 @@ def test_where_nobody_listens_there_is_no_button_and_the_page_says_what_to_do(as
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.bind(str(place / name))
     assert keeper.post("/box/switch", data={"switch": "off"}).status_code == 409
+
+
+def test_a_line_that_says_off_and_on_leads_there(as_, box, heard):
+    keeper = as_("keeper")
+    assert keeper.get("/box").text.count('href="/box/switch"') == 1
+    failure = ("quick-check", "failed", "row 7 of an index is missing")
+    box.app.state.writer.write_blocking(record_run, *failure, started_at_ms=NOW_MS, took_ms=1)
+    assert keeper.get("/box").text.count('href="/box/switch"') == 2
 
 
 def test_a_box_that_cannot_write_is_switched_off_all_the_same(as_, box, heard):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import socket
 import subprocess
 
 import pytest
@@ -113,6 +114,15 @@ def test_what_a_timer_asks_for_can_be_done(unit, words, said, database):
     env = os.environ | {"DARASA_DATA_DIR": str(database.parent)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_box_may_call_the_socket_that_switches_the_machine_off(tmp_path):
+    place = str(tmp_path / "off")
+    with socket.socket(socket.AF_UNIX) as ear:
+        ear.bind(place)
+        ear.listen()
+        call = f"import socket; socket.socket(socket.AF_UNIX).connect({place!r})"
+        assert went_well("darasa-box.service", call)
 
 
 @pytest.mark.parametrize("unit", ["darasa-box.service", "darasa-agent.service"])
