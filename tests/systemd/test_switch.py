@@ -67,7 +67,7 @@ def run_of(machine):
     """Wait until systemd listens; return its /run."""
     children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children")
     until(lambda: children.read_text().split())
-    run = Path(f"/proc/{children.read_text().split()[0]}/root/run")
+    run = Path("/proc", children.read_text().split()[0], "root", "run")
     until(lambda: all(is_ready(run / "darasa-power" / name) for name in ("off", "restart")))
     return run
 
