@@ -8,7 +8,7 @@ N ?=
 SEEDS ?= 2000
 
 help:  ## show this list
-	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: .venv/ready  ## install everything into .venv and node_modules
 

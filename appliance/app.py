@@ -55,6 +55,7 @@ from appliance.grading import pages as grading_pages
 from appliance.grading import routes as grading_routes
 from appliance.health import pages as health_pages
 from appliance.health import routes as health_routes
+from appliance.health import switch_pages
 from appliance.health.timekeeping import keeping_time
 from appliance.home import pages as home_pages
 from appliance.home import routes as home_routes
@@ -120,6 +121,7 @@ ROUTES: Final = (
     *version_pages.ROUTES,
     *health_routes.ROUTES,
     *health_pages.ROUTES,
+    *switch_pages.ROUTES,
     *home_routes.ROUTES,
     *home_pages.ROUTES,
 )

@@ -32,6 +32,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data_dir: Annotated[Path, Meta(description="Holds the database, the keys and the backups.")] = (
         Path("/var/lib/darasa")
     )
+    run_dir: Annotated[
+        Path,
+        Meta(
+            description="Where the machine says which newer release it has found, and listens for"
+            " who switches it off."
+        ),
+    ] = Path("/run")
     host: Annotated[str, Meta(description="Address to listen on; all interfaces by default.")] = (
         "0.0.0.0"  # noqa: S104 -- the classroom must reach it; there is no other network
     )

@@ -83,7 +83,7 @@ given with `--config`; a variable wins over the file.
 
 {markdown(head, setting_rows(Settings, ENVIRONMENT_PREFIX))}
 
-The hub has variables only.
+The hub has variables only; its unit reads them from `/etc/darasa/hub.env`.
 
 {markdown(head, setting_rows(HubSettings, PREFIX))}"""
 

@@ -23,7 +23,7 @@ ENABLED: Final = {
         "darasa-migrate.service", "darasa-box.service", "darasa-agent.service",
         "darasa-good.service",
     ),
-    "sockets.target.wants": ("darasa-box.socket",),
+    "sockets.target.wants": ("darasa-box.socket", "darasa-off.socket", "darasa-restart.socket"),
     "timers.target.wants": ("darasa-backup.timer", "darasa-integrity.timer", "darasa-update.timer"),
     "sysinit.target.wants": ("nftables.service",),
 }  # fmt: skip

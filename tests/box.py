@@ -25,7 +25,8 @@ def running_box(database, *, clock=lambda: NOW_MS):
     for name in (NODE_KEY, PIN_PEPPER, SEALING_KEY):
         (data_dir / "keys" / name).write_bytes(secrets.token_bytes(32))
     app = whole_app()
-    app.state.update({"settings": Settings(data_dir=data_dir), "clock": clock})
+    settings = Settings(data_dir=data_dir, run_dir=data_dir / "run")  # not this machine's own
+    app.state.update({"settings": settings, "clock": clock})
     with TestClient(app) as client:
         yield client
 

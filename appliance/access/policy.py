@@ -164,6 +164,8 @@ POLICY: Final[dict[str, frozenset[Who]]] = {
     "GET /box": KEEPER,
     "GET /box/support-file": KEEPER,
     "GET /box/poster": STAFF,
+    "GET /box/switch": KEEPER,
+    "POST /box/switch": KEEPER,
     "GET /api/v1/box/health": KEEPER,
     "GET /clock": STAFF,
     "POST /clock": STAFF,

@@ -15,6 +15,7 @@ from appliance.clock import clock_quality, system_clock
 from appliance.database.damaged import ask
 from appliance.health.figures import figures, machine_figures
 from appliance.health.network import network_figures, network_findings, read_network
+from appliance.health.release import newer_release, release_figures
 from appliance.maintenance.stops import Mark, read_mark
 from appliance.settings import Settings
 from appliance.telemetry.findings import (
@@ -56,7 +57,7 @@ def diagnose(settings: Settings) -> Diagnosis:
     network = read_network()
     found = [*_serving(process is not None, mark), *_left_to_look_at(mark)]
     found += network_findings(network)
-    shown = network_figures(network)
+    shown = network_figures(network) | release_figures(newer_release(settings))
     signs = _signs(settings, vitals) if mark is None or mark.serves == "school" else None
     if signs is None:
         found += [*_unreadable(settings), *machine_findings(vitals)]

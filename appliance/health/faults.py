@@ -33,3 +33,11 @@ class BundleFailed(DarasaError):
     code = "bundle-failed"
     title = "The support file could not be written"
     hint = "Name a file in a folder that is there and has a megabyte of room."
+
+
+class SwitchedElsewhere(Conflict):
+    """Nobody on this machine listens for the button: its units are not ours."""
+
+    code = "switched-elsewhere"
+    title = "This machine cannot be switched off from a page"
+    hint = "Use its own switch, or pull its plug: what the box has confirmed is on its card."

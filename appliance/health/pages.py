@@ -21,6 +21,8 @@ from appliance.health.figures import figures
 from appliance.health.models import ClockForm, PhoneTime
 from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.poster import HTTP_PORT, lasting, ways_in
+from appliance.health.release import newer_release
+from appliance.health.switch import can_switch
 from appliance.settings import Settings
 from appliance.telemetry.findings import Signs, all_findings, worst
 from appliance.telemetry.routes import Telemetry
@@ -42,6 +44,8 @@ async def box_page(
         "signs": signs,
         "figures": figures(signs) | network_figures(network),
         "telemetry": telemetry,
+        "newer": newer_release(telemetry.settings),
+        "can_switch": can_switch(telemetry.settings),
     }
     return Template("health/templates/box.html", context=context)
 

@@ -41,6 +41,17 @@ SELECT name, state, started_at_ms, took_ms, effect
  LIMIT ?1
 """
 
+# By the number of the line: the clock may have been wrong.
+LAST_SWITCH: Final[LiteralString] = """
+SELECT r.name, r.started_at_ms AS at_ms, p.display_name AS by_name
+  FROM job_run AS r
+  LEFT JOIN person AS p
+         ON p.id = unhex(r.effect, '-')
+ WHERE r.name IN ('switch-off', 'switch-restart')
+ ORDER BY r.id DESC
+ LIMIT 1
+"""
+
 NODE: Final[LiteralString] = """
 SELECT lower(hex(node_id))
   FROM sync_identity
@@ -51,6 +62,14 @@ class Word(Struct, frozen=True):
     """One name."""
 
     word: str
+
+
+class Switched(Struct, frozen=True):
+    """Which switch was pressed last, when, and by whom, unless that person was forgotten."""
+
+    name: str
+    at_ms: int
+    by_name: str | None
 
 
 class Line(Struct, frozen=True):
@@ -90,3 +109,8 @@ def _count(db: Reader, name: str) -> int:
     found = db.value(f'SELECT count(*) FROM "{name}"')  # noqa: S608 -- a name from the schema
     assert isinstance(found, int)
     return found
+
+
+def last_switch(db: Reader) -> Switched | None:
+    """Who switched the machine off or on again last."""
+    return db.row(Switched, LAST_SWITCH)

@@ -14,6 +14,7 @@ from appliance.health.figures import figures
 from appliance.health.models import ClockRead, HealthRead, PhoneTime
 from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.pages import signs_now
+from appliance.health.release import newer_release, release_figures
 from appliance.settings import Settings
 from appliance.telemetry.findings import all_findings, worst
 from appliance.telemetry.routes import Telemetry
@@ -27,7 +28,8 @@ async def get_health(
     signs = await signs_now(telemetry, clock)
     network = await asyncio.to_thread(read_network)
     findings = [*all_findings(signs), *network_findings(network)]
-    read = figures(signs) | network_figures(network)
+    newer = newer_release(telemetry.settings)
+    read = figures(signs) | network_figures(network) | release_figures(newer)
     return HealthRead(status=worst(findings), findings=findings, figures=read)
 
 

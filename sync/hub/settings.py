@@ -1,4 +1,8 @@
-"""What an operator may set, from the environment: `DARASA_HUB_PORT=8100` sets `port`."""
+"""What an operator may set: `DARASA_HUB_PORT=8100` sets `port`.
+
+From the environment, or from the file with connection strings that systemd hands to the unit: what
+is in there is in nobody's environment and in no program that the hub starts.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +14,8 @@ from msgspec import Meta, Struct
 from appliance.errors import Invalid
 
 PREFIX: Final = "DARASA_HUB_"
+FOLDER: Final = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
+FILE: Final = "hub.env"
 
 
 class HubSettings(Struct, frozen=True, kw_only=True):
@@ -78,11 +84,27 @@ class HubSettings(Struct, frozen=True, kw_only=True):
 def load_settings(environ: Mapping[str, str]) -> HubSettings:
     """Read the settings. Raises Invalid when one is missing or out of range."""
     names = {f"{PREFIX}{name.upper()}": name for name in HubSettings.__struct_fields__}
-    values = {names[key]: text for key, text in environ.items() if key in names}
+    told = {**_handed_over(environ), **environ}
+    values = {names[key]: text for key, text in told.items() if key in names}
     try:
         return msgspec.convert(values, HubSettings, strict=False, dec_hook=_decode_path)
     except msgspec.ValidationError as error:
-        raise Invalid(f"hub settings from the environment: {error}") from error
+        raise Invalid(f"hub settings: {error}") from error
+
+
+def _handed_over(environ: Mapping[str, str]) -> dict[str, str]:
+    """The lines NAME=value of the unit's file, written as for EnvironmentFile=."""
+    file = Path(environ.get(FOLDER, "")) / FILE
+    if FOLDER not in environ or not file.exists():
+        return {}
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    pairs = (line.partition("=") for line in map(str.strip, lines) if line[:1] not in {"#", ";"})
+    return {name: _bare(value.strip()) for name, _, value in pairs}
+
+
+def _bare(value: str) -> str:
+    is_quoted = value[:1] in {"'", '"'} and value[:1] == value[-1:]
+    return value[1:-1] if is_quoted else value
 
 
 def _decode_path(wanted: type, value: Any) -> Path:

@@ -1,5 +1,7 @@
 """The keeper's pages: lights, clock and poster, on phone and desk, by day and by night."""
 
+import socket
+from contextlib import ExitStack
 from itertools import product
 
 import pytest
@@ -18,6 +20,7 @@ PAGES = [
     ("backups", "/box/backups"),
     ("poster", "/box/poster"),
     ("clock", "/clock"),
+    ("switch", "/box/switch"),
 ]
 LOOKS = list(product([("phone", PHONE), ("desk", DESK)], ["light", "dark"]))
 
@@ -45,6 +48,40 @@ def stick_in(tmp_path, monkeypatch):
     return stick
 
 
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine that has found a newer release and listens for its switches; before the server."""
+    run = tmp_path / "run"
+    for name in ("darasa-update", "darasa-power"):
+        (run / name).mkdir(parents=True)
+    (run / "darasa-update/offer.json").write_text('{"version": "99.1.0", "place": "http://x"}')
+    monkeypatch.setenv("DARASA_RUN_DIR", str(run))
+    with ExitStack() as stack:
+        ears = {}
+        for name in ("off", "restart"):
+            ears[name] = stack.enter_context(socket.socket(socket.AF_UNIX))
+            ears[name].bind(str(run / "darasa-power" / name))
+            ears[name].listen()
+            ears[name].settimeout(5)
+        yield ears
+
+
+def test_two_taps_restart_the_machine(machine, phone):
+    page = phone("keeper", bypass_csp=True).new_page()
+    page.goto("/box")
+    page.get_by_role("link", name="Switch off or restart").click()
+    page.get_by_role("button", name="Restart the box").click()
+    page.get_by_role("heading", name="The box is restarting").wait_for()
+    machine["restart"].accept()[0].close()
+    keep_picture(page, "restarting-phone-light")
+    wrong = [f"spills {element}" for element in page.evaluate(SPILLS)] + list(violations(page))
+    page.goto("/box/switch")
+    page.get_by_role("button", name="Switch the box off").click()
+    page.get_by_role("heading", name="The box is switching off").wait_for()
+    machine["off"].accept()[0].close()
+    assert wrong == []
+
+
 def test_one_tap_makes_a_stick_this_schools(stick_in, phone):
     wrong = []
     page = phone("keeper", bypass_csp=True).new_page()
@@ -60,7 +97,7 @@ def test_one_tap_makes_a_stick_this_schools(stick_in, phone):
     assert wrong + list(violations(page)) == []
 
 
-def test_the_keepers_pages_fit_and_are_accessible(stick_in, phone, nights):
+def test_the_keepers_pages_fit_and_are_accessible(stick_in, machine, phone, nights):
     wrong = []
     for (device, viewport), scheme in LOOKS:
         context = phone("keeper", viewport=viewport, color_scheme=scheme, bypass_csp=True)

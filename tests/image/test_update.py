@@ -173,10 +173,38 @@ def test_what_is_no_update_for_this_box_is_refused_and_nothing_is_touched(
 def test_a_stick_with_one_update_on_it_is_enough_to_name(machine, bring):
     bring(version="0.2.9")
     assert "older than what runs here" in install(machine, "/stick")[1][0]
-    bring("another.raucb")
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("last.raucb", "new.raucb", "older.raucb"), "new.raucb"),
+        (("new.raucb", "a-poem.raucb", "another-machines.raucb", "strangers.raucb"), "new.raucb"),
+        (("a-poem.raucb", "strangers.raucb"), ""),
+        (("readme.txt",), ""),
+    ],
+)
+def test_of_several_files_on_a_stick_the_newest_that_is_for_this_box_is_taken(
+    machine, bring, workplace, names, taken
+):
+    kinds = {
+        "last.raucb": {"version": "0.9.0"},
+        "new.raucb": {"version": "0.10.0"},
+        "older.raucb": {"version": "0.2.9"},
+        "another-machines.raucb": {"version": "9.0.0", "compatible": "another-box"},
+        "strangers.raucb": {"version": "9.0.0", "by": throwaway_signer(workplace / "strange")},
+    }
+    for name in names:
+        if name in kinds:
+            bring(name, **kinds[name])
+        else:
+            (machine.work / "stick" / name).write_text("Water rises when the sun warms it.\n")
     status, said = install(machine, "/stick")
-    assert status == 1
-    assert said[1] == NOTHING
+    if taken:
+        assert (status, said[0]) == (0, f"Taking {taken}: version {kinds[taken]['version']}.")
+    else:
+        assert (status, said[1]) == (1, NOTHING)
+        assert "no update for this box on the stick" in said[0]
 
 
 def test_the_right_one_goes_into_the_other_slot_and_the_running_one_is_not_written(machine, bring):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import socket
 import subprocess
 
 import pytest
@@ -88,8 +89,9 @@ def test_the_agent_is_ready_before_there_is_a_district(heard, tmp_path):
 def test_the_hub_is_ready_when_it_serves_its_district(heard, tmp_path, postgres_server, hub_dsn):
     postgres_server.socket_dir.chmod(0o711)  # behind the limits even root enters only its own
     port = free_port()
-    env = beating(heard, DARASA_HUB_DSN=hub_dsn, DARASA_HUB_DATA=str(tmp_path / "hub"))
-    env["DARASA_HUB_PORT"] = str(port)
+    (tmp_path / "hub.env").write_text(f"DARASA_HUB_DSN={hub_dsn}\nDARASA_HUB_PORT={port}\n")
+    env = beating(heard, DARASA_HUB_DATA=str(tmp_path / "hub"))
+    env["CREDENTIALS_DIRECTORY"] = str(tmp_path)  # as systemd says where LoadCredential= lies
     command = behind("darasa-hub.service", "-m", "sync.hub", "serve")
     with Process("hub", command, env=env, log=tmp_path / "log") as hub:
         heard.until("READY=1")
@@ -112,6 +114,15 @@ def test_what_a_timer_asks_for_can_be_done(unit, words, said, database):
     env = os.environ | {"DARASA_DATA_DIR": str(database.parent)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_box_may_call_the_socket_that_switches_the_machine_off(tmp_path):
+    place = str(tmp_path / "off")
+    with socket.socket(socket.AF_UNIX) as ear:
+        ear.bind(place)
+        ear.listen()
+        call = f"import socket; socket.socket(socket.AF_UNIX).connect({place!r})"
+        assert went_well("darasa-box.service", call)
 
 
 @pytest.mark.parametrize("unit", ["darasa-box.service", "darasa-agent.service"])

@@ -3,6 +3,7 @@
 import pytest
 
 from appliance.__main__ import _parser
+from appliance.health.release import OFFER
 from tests.systemd.units import SERVICES, UNITS, copied_to, every_unit, systemd, values
 
 EXPOSURE_MAX = 20  # tenths; systemd calls up to 2.0 "OK", and an unhardened service has 9.6
@@ -31,6 +32,8 @@ def test_systemd_has_no_remark_on_any_unit(units):
         "darasa-backup.timer",
         "darasa-integrity.timer",
         "darasa-update.timer",
+        "darasa-off.socket",
+        "darasa-restart.socket",
     }
     assert remarks(units) == ""
 
@@ -118,6 +121,20 @@ def test_a_timer_starts_a_service_of_its_name_and_makes_up_for_nights_off(timer)
     (when,) = values(f"{timer}.timer", "OnCalendar")
     judged = systemd("systemd-analyze", "calendar", when)
     assert judged.returncode == 0, judged.stderr
+
+
+@pytest.mark.parametrize("name", ["off", "restart"])
+def test_a_switch_starts_no_program_and_only_the_boxs_user_may_press_it(name):
+    assert f"darasa-{name}" not in SERVICES
+    assert values(f"darasa-{name}.socket", "SocketMode") == ["0600"]
+    assert values(f"darasa-{name}.socket", "SocketUser") == values("darasa-box.service", "User")
+
+
+def test_what_the_machine_has_found_lies_where_the_box_looks_and_may_read():
+    assert values("darasa-update.service", "RuntimeDirectory") == [OFFER.partition("/")[0]]
+    assert values("darasa-update.service", "UMask") == ["0022"]
+    script = UNITS.parent / "image-build/overlay/usr/lib/darasa/update"
+    assert f'"/run/{OFFER}"' in script.read_text()
 
 
 def test_nobody_opens_the_file_before_it_is_at_this_release():

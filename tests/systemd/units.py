@@ -8,7 +8,9 @@ from typing import Final
 UNITS: Final = Path(__file__).parents[2] / "systemd"
 PROGRAM_FOLDERS: Final = ("/opt/darasa/bin", "/usr/lib/darasa")
 PROGRAMS: Final = ("darasa-box", "darasa-agent", "darasa-hub", "update")
-SERVICES: Final = tuple(sorted(path.stem for path in UNITS.glob("*.service")))
+SERVICES: Final = tuple(  # those that start a program
+    sorted(path.stem for path in UNITS.glob("*.service") if "\nExecStart=" in path.read_text())
+)
 KINDS: Final = ("*.service", "*.socket", "*.timer")
 
 
