@@ -1,7 +1,7 @@
 """Switching the machine off, or on again, where systemd listens for it.
 
 `darasa-off.socket` and `darasa-restart.socket` are systemd's: whoever connects is heard, and
-nothing is left behind that the next start could find (docs/decisions/0025).
+nothing is left behind that the next start could find (docs/decisions/0021).
 """
 
 import logging
