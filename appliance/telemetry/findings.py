@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from appliance.backups.words import DRILL, LAST, NONE, BackupLine
+from appliance.backups.words import LAST, NONE, BackupLine
 from appliance.clock import TOLD
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import (
@@ -192,22 +192,17 @@ def _alone(signs: Signs) -> list[Finding]:
 
 def _away(signs: Signs) -> list[Finding]:
     """What there is to say about backups on sticks, in the words of their own page."""
-    aged = {LAST, DRILL}  # how old they are somebody must vouch for
-    lines = [
-        line
-        for line in signs.backups
-        if line.kind in {"wait", "bad"}
-        and (signs.clock_quality >= TOLD or line.title not in aged)
-        and not (line.title == NONE and _alone(signs))
-    ]
     return [
         Finding(
-            "now" if line.kind == "bad" and line.title in aged else "soon",
+            "now" if line.kind == "bad" and line.title != NONE else "soon",
             "backups",
             f"{line.title}: {line.words}",
             line.todo,
         )
-        for line in lines
+        for line in signs.backups
+        if line.kind in {"wait", "bad"}
+        and (signs.clock_quality >= TOLD or not line.is_by_age)  # who knows how old it is
+        and not (line.title == NONE and _alone(signs))
     ]
 
 
