@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from appliance.backups.journal import Repair, Run, repairs, runs
+from appliance.backups.order import read_order
 from appliance.settings import Settings
 from appliance.web.moments import moment
 
@@ -13,11 +14,18 @@ LATE_MS: Final = 3 * DAY_MS  # a weekend without the stick is nothing to worry a
 OLD_MS: Final = 14 * DAY_MS
 DRILL_MS: Final = 15 * DAY_MS
 REPAIR_MS: Final = 30 * DAY_MS
+REPAIR_COPIES: Final = 30  # made since: a month of nights where no clock can be asked
+REPAIRS_SHOWN: Final = 3  # of those that lost nothing, and of those that may have
 
 NONE_YET: Final = "There is no backup away from this box's own card."
 MAKE_ONE: Final = (
     "Plug a stick in and tap the button beside it on the page Backups, once. From then on every"
     " night that it is plugged in makes a backup."
+)
+LOOK_THROUGH: Final = (
+    "Let each class look whether its last work is there, and hand in or enter again what is not."
+    " What the district has comes back by itself. Send a support file: the damaged file is kept"
+    " for a month."
 )
 AHEAD: Final = "By this clock that is still to come, so nobody knows how old it is."
 DRILL_AGAIN: Final = "Leave the backup stick plugged in overnight, and the box switched on."
@@ -27,6 +35,7 @@ OWN_CARD: Final = "Only on the own card"
 LAST: Final = "Last backup away"
 NONE: Final = "No backup"
 DRILL: Final = "Last restore drill"
+REPAIR: Final = "Repair"
 
 
 class BackupLine(Struct, frozen=True):
@@ -49,7 +58,7 @@ def backup_lines(settings: Settings, *, now_ms: int) -> list[BackupLine]:
         _last(known, now_ms=now_ms),
         _failed(known),
         _drilled(known, now_ms=now_ms),
-        *(_repaired(each) for each in repairs(settings)[-3:] if now_ms - each.at_ms < REPAIR_MS),
+        *map(_repaired, _recent_repairs(settings, now_ms=now_ms)),
     ]
     return [line for line in lines if line is not None]
 
@@ -113,6 +122,26 @@ def _drilled(known: list[Run], *, now_ms: int) -> BackupLine | None:
     return BackupLine("wait", DRILL, f"{words} {old}", DRILL_AGAIN, is_by_age=True)
 
 
+def _recent_repairs(settings: Settings, *, now_ms: int) -> list[Repair]:
+    """Those of the last month, by the clock and by the copies made since.
+
+    A board without a clock battery is repaired on a date long past, so both must say it is over.
+    """
+    turn = read_order(settings.backups).turn
+    recent = [
+        each
+        for each in repairs(settings)
+        if now_ms - each.at_ms < REPAIR_MS or turn - each.turn < REPAIR_COPIES
+    ]
+    whole = [each for each in recent if not each.may_miss]
+    return [each for each in recent if each.may_miss][-REPAIRS_SHOWN:] + whole[-REPAIRS_SHOWN:]
+
+
 def _repaired(repair: Repair) -> BackupLine:
-    words = f"{moment(repair.at_ms)}: {' '.join(repair.words)}"
-    return BackupLine("info", "Repair", words)
+    if not repair.may_miss:
+        return BackupLine("info", REPAIR, f"{moment(repair.at_ms)}: {' '.join(repair.words)}")
+    words = (
+        f"{moment(repair.at_ms)} the box found damage at its start, and went on with what was left."
+        f" This may be missing: {', '.join(repair.may_miss)}."
+    )
+    return BackupLine("wait", REPAIR, words, LOOK_THROUGH)
