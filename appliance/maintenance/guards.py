@@ -14,13 +14,14 @@ from appliance.telemetry.power import Power
 from appliance.telemetry.vitals import TEMPERATURE_C_WARM
 
 IDLE_S: Final = 300.0  # nobody asked for anything in this long: no class is at work
+SILENCE_S: Final = 3_600.0  # and in this long, by no clock: longer than a class reads on paper
 
 
 class Conditions(Struct, frozen=True, kw_only=True):
-    """The box as it is now, as far as housekeeping asks."""
+    """The box as it is now, as far as housekeeping asks. `is_lesson_time`: None, nobody knows."""
 
     idle_for_s: float
-    is_lesson_time: bool
+    is_lesson_time: bool | None
     card: Card
     database_bytes: int
     temperature_c: float | None
@@ -39,7 +40,14 @@ def class_at_work(now: Conditions) -> str | None:
 
 def lesson_hours(now: Conditions) -> str | None:
     """Lesson time."""
+    if now.is_lesson_time is None and now.idle_for_s < SILENCE_S:
+        return "it may be lesson time: the clock is not sure"
     return "it is lesson time" if now.is_lesson_time else None
+
+
+def unknown_hours(now: Conditions) -> str | None:
+    """The clock is not sure."""
+    return "nobody knows whether it is lesson time" if now.is_lesson_time is None else None
 
 
 def little_space(now: Conditions) -> str | None:

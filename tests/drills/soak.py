@@ -335,7 +335,7 @@ async def _look(term: Term) -> None:
     settings = box.settings
     wal = settings.database.with_name(settings.database.name + "-wal")
     verdict.wal_bytes = max(verdict.wal_bytes, size_bytes(wal))
-    is_lesson = is_lesson_time(timetable(SCHOOL_HOURS, SCHOOL_DAYS), times.now)
+    is_lesson = bool(is_lesson_time(timetable(SCHOOL_HOURS, SCHOOL_DAYS), times.now))
     is_class_at_work = times.idle_s() < IDLE_S
     for run in box.readers.here.rows(Run, NEW_RUNS, (term.seen_run,)):
         term.seen_run = run.id

@@ -60,7 +60,8 @@ def test_a_school_has_its_own_week(days, day, time, is_lesson):
 
 
 def test_a_time_nobody_vouches_for_says_nothing_about_lessons():
-    assert not is_lesson_time(timetable("0-24"), None)
+    assert is_lesson_time(timetable("0-24"), None) is None
+    assert is_lesson_time(timetable(""), None) is False, "a box without lesson hours has none"
 
 
 @pytest.mark.parametrize(
