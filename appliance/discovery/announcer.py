@@ -3,7 +3,8 @@
 Two services are announced, `_http._tcp` and `_darasa._tcp`, on our own host name; if
 another machine already answers to that name, the next free one is taken
 (`darasa-2.local`). A box whose network is down serves on: the cable comes back later,
-and the announcer looks again.
+and the announcer looks again. What has changed is added or left out; nothing is withdrawn from
+the interfaces that stay, where a phone would forget the box for it.
 """
 
 import asyncio
@@ -72,13 +73,39 @@ class Announcer:
         addresses = self._addresses()
         if addresses and addresses == self.announcement.addresses:
             return
-        await self._withdraw()
-        self.announcement = await self._announce(addresses) if addresses else NO_NETWORK
+        if await self._may_go_on(addresses):
+            await self._go_on(addresses)
+        else:
+            await self._withdraw()
+            self.announcement = await self._announce(addresses) if addresses else NO_NETWORK
         logger.info(
             "discovery host_name=%s reason=%s",
             self.announcement.host_name,
             self.announcement.reason or "announced",
         )
+
+    async def _may_go_on(self, addresses: tuple[str, ...]) -> bool:
+        """Whether an interface stays, and our name is the wanted one and free on what is new."""
+        known = self.announcement.addresses
+        if not set(addresses) & set(known) or self.announcement.host_name != self._host_name:
+            return False
+        added = [address for address in addresses if address not in known]
+        try:
+            return not added or await is_free(self._host_name, added, ours=(*known, *addresses))
+        except (OSError, ZeroconfError):  # what is the matter, the beginning anew will say
+            return False
+
+    async def _go_on(self, addresses: tuple[str, ...]) -> None:
+        assert self._zeroconf is not None
+        zeroconf, known = self._zeroconf, self.announcement.addresses
+        services = zeroconf.zeroconf.registry.async_get_service_infos()
+        for each in services:
+            each.addresses = [socket.inet_aton(address) for address in addresses]
+        await zeroconf.async_update_interfaces(list(addresses))
+        if set(addresses) <= set(known):  # nothing came, so zeroconf has said nothing of what went
+            said = await asyncio.gather(*map(zeroconf.async_update_service, services))
+            await asyncio.gather(*said)
+        self.announcement = Announcement(self._host_name, addresses)
 
     async def _announce(self, addresses: tuple[str, ...]) -> Announcement:
         try:
@@ -128,6 +155,15 @@ async def free_host_name(zeroconf: AsyncZeroconf, wanted: str, ours: tuple[str, 
         if not await is_taken(zeroconf, name, ours):
             return name
     raise NonUniqueNameException(f"{wanted} to {names[-1]} are all taken")
+
+
+async def is_free(name: str, interfaces: list[str], *, ours: tuple[str, ...]) -> bool:
+    """Ask these interfaces alone, before anything is announced there."""
+    zeroconf = AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.V4Only)
+    try:
+        return not await is_taken(zeroconf, name, ours)
+    finally:
+        await zeroconf.async_close()
 
 
 async def is_taken(zeroconf: AsyncZeroconf, name: str, ours: tuple[str, ...]) -> bool:

@@ -77,14 +77,14 @@ def _lacks_stick(settings: Settings) -> str | None:
 
 
 def _why_not(settings: Settings, mark: Mark | None, age_ms: int | None) -> str | None:
-    is_alive = mark is not None and mark.is_alive
-    if is_alive and mark is not None and mark.serves == "lessons":
+    alive = mark if mark is not None and mark.is_alive else None
+    if alive is not None and alive.serves == "lessons":
         return "the box only shows lessons, and a damaged database is not copied"
     if age_ms is not None and age_ms < FRESH_MS:
         return f"the newest copy is {age_ms // HOUR_MS} hours old"
-    if is_alive:
+    if alive is not None:
         return "the box runs, and makes its own when no class is at work"
-    if not is_alive and has_lost_its_log(settings):
+    if has_lost_its_log(settings):
         return "the box has to look at its files first: its last stop has lost the log"
     return None
 
