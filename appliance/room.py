@@ -78,14 +78,14 @@ def require_room_for_files(folder: Path) -> None:
     """Raises NoRoomForFiles when what is left is for hand-ins."""
     card = card_of(folder)
     if "files" in card.sheds:
-        raise NoRoomForFiles(f"{card.free_bytes} bytes free")
+        raise NoRoomForFiles(f"{size(card.free_bytes)} free")
 
 
 def require_room_for_copies(folder: Path, size_bytes: int) -> None:
     """Raises NoRoomForCopies unless so much may be written and hand-ins keep their room."""
     card = card_of(folder)
     if "files" in Card(card.total_bytes, card.free_bytes - size_bytes).sheds:
-        raise NoRoomForCopies(f"{card.free_bytes} bytes free, {size_bytes} needed")
+        raise NoRoomForCopies(f"{size(card.free_bytes)} free, {size(size_bytes)} needed")
 
 
 def require_room_to_start(folder: Path, reserve: Path) -> None:
@@ -121,11 +121,18 @@ def keep_reserve(path: Path, card: Card, wanted_bytes: int) -> str | None:
         if has_bytes == 0:
             return None
         path.unlink()
-        return f"the reserve of {has_bytes} bytes was given up"
+        return f"the reserve of {size(has_bytes)} was given up"
     size_bytes = reserve_bytes(card.total_bytes, wanted_bytes)
     has_room = "logs" not in Card(card.total_bytes, card.free_bytes - size_bytes).sheds
     if has_bytes >= size_bytes or not has_room:
         return None
     with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, size_bytes)  # takes room and writes nothing
-    return f"a reserve of {size_bytes} bytes is kept"
+    return f"a reserve of {size(size_bytes)} is kept"
+
+
+def size(count: int) -> str:
+    """Bytes as shops write them."""
+    if count >= 1_000_000_000:
+        return f"{count / 1_000_000_000:.1f} GB"
+    return f"{count / 1_000_000:.0f} MB" if count >= 1_000_000 else "less than 1 MB"

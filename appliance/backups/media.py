@@ -30,6 +30,7 @@ from appliance.backups.faults import (
 )
 from appliance.durable import put_private, sync_path
 from appliance.errors import StorageFull
+from appliance.room import size
 from appliance.settings import Settings
 
 FOLDER: Final = "darasa-backup"
@@ -77,7 +78,7 @@ def prepare(root: Path, school_id: UUID, school_name: str, *, needed_bytes: int 
         if known is not None:
             return Medium(root, known)
         if (free := shutil.disk_usage(root).free) < needed_bytes:
-            raise MediumFull(f"{root} has {free} bytes free, {needed_bytes} are needed")
+            raise MediumFull(f"{root} has {size(free)} free, {size(needed_bytes)} are needed")
         mark = Mark(secrets.token_hex(4), school_id, school_name)
         (root / FOLDER).mkdir(mode=0o700, exist_ok=True)
         put_private(root / FOLDER / MARK, msgspec.json.encode(mark))

@@ -2,7 +2,8 @@
 
 from appliance.backups.words import LAST, NONE, OWN_CARD
 from appliance.clock import CERTAIN, TOLD
-from appliance.telemetry.findings import Signs, size
+from appliance.room import size
+from appliance.telemetry.findings import Signs
 from appliance.telemetry.vitals import Vitals
 from appliance.web.moments import moment
 

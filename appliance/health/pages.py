@@ -23,6 +23,7 @@ from appliance.health.network import network_figures, network_findings, read_net
 from appliance.health.poster import HTTP_PORT, lasting, ways_in
 from appliance.settings import Settings
 from appliance.telemetry.findings import Signs, all_findings, worst
+from appliance.telemetry.jobs import called
 from appliance.telemetry.routes import Telemetry
 from appliance.telemetry.signs import read_signs
 from appliance.telemetry.vitals import read_vitals
@@ -42,6 +43,7 @@ async def box_page(
         "signs": signs,
         "figures": figures(signs) | network_figures(network),
         "telemetry": telemetry,
+        "called": called,
     }
     return Template("health/templates/box.html", context=context)
 

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from appliance.backups.nightly import ROOM_FACTOR
-from appliance.room import Card
+from appliance.room import Card, size
 from appliance.telemetry.power import Power
 from appliance.telemetry.vitals import TEMPERATURE_C_WARM
 
@@ -58,12 +58,12 @@ def little_space(now: Conditions) -> str | None:
 def lacks_room(now: Conditions, factor: float) -> str | None:
     """Say why so many times the file would not fit, or None."""
     free, needed = now.card.free_bytes, int(now.database_bytes * factor)
-    return f"{free} bytes free, {needed} needed" if free < needed else None
+    return f"{size(free)} free, {size(needed)} needed" if free < needed else None
 
 
 def almost_full(now: Conditions) -> str | None:
     """The card fills up."""
-    return f"{now.card.free_bytes} bytes free" if "readings" in now.card.sheds else None
+    return f"{size(now.card.free_bytes)} free" if "readings" in now.card.sheds else None
 
 
 def too_warm(now: Conditions) -> str | None:
@@ -84,7 +84,7 @@ def worn_today(now: Conditions) -> str | None:
     """The card was written to enough today."""
     if now.card_day_bytes <= now.card_day_bytes_max:
         return None
-    return f"{now.card_day_bytes} bytes written to the card today"
+    return f"{size(now.card_day_bytes)} written to the card today"
 
 
 QUIET: Final[tuple[Guard, ...]] = (class_at_work, lesson_hours, too_warm, weak_power)

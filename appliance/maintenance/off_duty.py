@@ -19,7 +19,7 @@ from appliance.clock import BOARD, Clock
 from appliance.database.backup import reading
 from appliance.errors import StorageFull
 from appliance.maintenance.stops import Mark, has_lost_its_log, read_mark
-from appliance.room import Card, card_of
+from appliance.room import Card, card_of, size
 from appliance.settings import Settings
 
 HOUR_MS: Final = 3_600_000
@@ -43,7 +43,7 @@ def copy_off_duty(
         return f"nothing to do: {reason}"
     _require_room(settings, card)
     done = copy_tonight(settings, now_ms=now_ms)
-    return f"{done.name}, {done.size_bytes} bytes, verified; {done.forgotten} old ones removed"
+    return f"{done.name}, {size(done.size_bytes)}, verified; {done.forgotten} older removed"
 
 
 def carry_off_duty(settings: Settings, *, app_version: str, now_ms: int) -> str:
@@ -57,7 +57,7 @@ def carry_off_duty(settings: Settings, *, app_version: str, now_ms: int) -> str:
     if reason is not None:
         return f"nothing to do: {reason}"
     run = back_up_away(settings, app_version=app_version, now_ms=now_ms)
-    return f"{run.place}: {run.file}, {run.size_bytes} bytes, {run.words}"
+    return f"{run.place}: {run.file}, {size(run.size_bytes)}, {run.words}"
 
 
 def _lacks_stick(settings: Settings) -> str | None:
@@ -100,4 +100,4 @@ def _require_room(settings: Settings, card: Callable[[Path], Card]) -> None:
     free = card(settings.data_dir).free_bytes
     needed = int(settings.database.stat().st_size * ROOM_FACTOR)
     if free < needed:
-        raise StorageFull(f"{free} bytes free, {needed} needed for tonight's copy")
+        raise StorageFull(f"{size(free)} free, {size(needed)} needed for tonight's copy")

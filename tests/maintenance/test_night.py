@@ -322,8 +322,7 @@ async def test_a_file_that_is_mostly_air_is_written_anew(box):
     await box.writer.write(fill)
     await box.writer.write(lambda tx: tx.run("DROP TABLE big"))
     assert await run_job(box, BY_NAME["compact"]) == "ok"
-    smaller = int(last_run(box.readers.here, "compact").effect.split()[4])
-    assert smaller >= 4_000_000
+    assert last_run(box.readers.here, "compact").effect.endswith("; 4 MB smaller")
     assert await run_job(box, BY_NAME["quick-check"]) == "ok"
 
 

@@ -12,10 +12,12 @@ from appliance.clock import SINCE_BOOT, TOLD
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.maintenance.commands import record_run
+from appliance.maintenance.schedule import NIGHT
 from appliance.room import MIB
 from appliance.settings import Settings
 from appliance.telemetry.exposition import requests
 from appliance.telemetry.findings import Signs, all_findings, machine_findings, worst
+from appliance.telemetry.jobs import CALLED
 from appliance.telemetry.meter import Route
 from appliance.telemetry.power import Power
 from appliance.telemetry.queries import Contact, JobState, Unsent
@@ -65,8 +67,8 @@ WELL = Signs(
 )
 
 
-def failed(name):
-    return {"runs": [JobState(name, "failed", NOW_MS, "row 7 of an index is missing")]}
+def failed(name, effect="row 7 of an index is missing"):
+    return {"runs": [JobState(name, "failed", NOW_MS, effect)]}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,9 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         (failed("quick-check"), ("now", "damage")),
         (failed("full-check"), ("now", "damage")),
         (failed("backup"), ("soon", "night")),
+        (failed("full-check", "nightly-20260920.db is not there any more"), ("soon", "night")),
+        (failed("full-check", "[Errno 2] No such file or directory: 'x.db'"), ("soon", "night")),
+        (failed("quick-check", "IOError: disk I/O error"), ("now", "damage")),
         ({"runs": [JobState("key-check", "ok", 1, "left as they are: 2 of …")]}, ("soon", "keys")),
     ],
 )
@@ -175,6 +180,12 @@ def test_one_night_under_a_clock_that_ran_ahead_does_not_hide_how_old_a_copy_is(
         unsure = ask(now_ms=5, clock_quality=SINCE_BOOT)
     assert ("now", "backup") in {(each.level, each.about) for each in all_findings(signs)}
     assert "backup" not in {each.about for each in all_findings(unsure)}
+
+
+def test_every_piece_of_the_nights_work_has_a_name_a_keeper_knows():
+    assert {*CALLED} == {job.name for job in NIGHT} | {"room"}
+    (found,) = all_findings(structs.replace(WELL, **failed("reclaim-space")))
+    assert found.words.startswith("Giving room back to the card did not work: row 7")
 
 
 def test_what_must_be_done_today_stands_first():
