@@ -24,8 +24,8 @@ MAKE_ONE: Final = (
 )
 LOOK_THROUGH: Final = (
     "Let each class look whether its last work is there, and hand in or enter again what is not."
-    " What the district has comes back by itself. Send a support file: the damaged file is kept"
-    " for a month."
+    " What the district has comes back by itself. Send a support file soon: damaged files are"
+    " kept for a month."
 )
 AHEAD: Final = "By this clock that is still to come, so nobody knows how old it is."
 DRILL_AGAIN: Final = "Leave the backup stick plugged in overnight, and the box switched on."
