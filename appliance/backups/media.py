@@ -39,6 +39,7 @@ ENDING: Final = ".backup"
 PARTIAL: Final = ".partial"
 MARK_BYTES_MAX: Final = 4_096
 MOUNTS: Final = Path("/proc/self/mountinfo")
+DISKS: Final = Path("/sys/dev/block")
 OCTAL: Final = re.compile(r"\\([0-7]{3})")
 REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -130,9 +131,19 @@ def _never_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def is_same_card(medium: Medium, settings: Settings) -> bool:
-    """Whether it is lost together with the card: then it is no second medium."""
-    return medium.root.stat().st_dev == settings.data_dir.stat().st_dev
+def is_same_card(medium: Medium, settings: Settings, disks: Path = DISKS) -> bool:
+    """Whether it is lost together with the card, also as another partition of it."""
+    return _disk(medium.root, disks) == _disk(settings.data_dir, disks)
+
+
+def _disk(folder: Path, disks: Path) -> str:
+    """The whole disk a folder lies on; what has no disk of its own is named by its number."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    if not (disks / number).exists():
+        return number
+    entry = (disks / number).resolve()  # /sys/devices/.../mmcblk0/mmcblk0p5
+    return str(entry.parent if (entry / "partition").exists() else entry)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from appliance.backups.nightly import copy_tonight, nightly_copies
 from appliance.backups.trial import TRIAL_FACTOR
 from appliance.backups.turns import drilled_this_week
 from appliance.database.compact import compact
+from appliance.database.connection import PAGE_SIZE_BYTES
 from appliance.database.integrity import foreign_key_check, quick_check
 from appliance.maintenance.box import DAY_MS, Box, conditions
 from appliance.maintenance.checking import DamageFound, check_newest
@@ -64,7 +65,11 @@ async def reclaim_space(box: Box) -> str:
             break
         given += freed
         await asyncio.sleep(PAUSE_S)
-    return f"{given} pages given back{words}"
+    return (
+        f"{size(given * PAGE_SIZE_BYTES)} given back{words}"
+        if given
+        else f"nothing to give back{words}"
+    )
 
 
 async def compact_file(box: Box) -> str:

@@ -35,7 +35,7 @@ def nights(database):
     for name, state, effect in (
         ("backup", "ok", "nightly-20251124.db, 12 MB, verified; 1 older removed"),
         ("full-check", "failed", "nightly-20251124.db: row 7 missing from index person_org"),
-        ("reclaim-space", "ok", "312 pages given back"),
+        ("reclaim-space", "ok", "1 MB given back"),
     ):
         writer.write_blocking(record_run, name, state, effect, started_at_ms=NOW_MS, took_ms=900)
     writer.stop()
