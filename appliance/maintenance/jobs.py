@@ -65,11 +65,8 @@ async def reclaim_space(box: Box) -> str:
             break
         given += freed
         await asyncio.sleep(PAUSE_S)
-    return (
-        f"{size(given * PAGE_SIZE_BYTES)} given back{words}"
-        if given
-        else f"nothing to give back{words}"
-    )
+    done = f"{size(given * PAGE_SIZE_BYTES)} given back" if given else "nothing to give back"
+    return f"{done}{words}"
 
 
 async def compact_file(box: Box) -> str:
