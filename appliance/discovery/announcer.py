@@ -73,9 +73,7 @@ class Announcer:
         addresses = self._addresses()
         if addresses and addresses == self.announcement.addresses:
             return
-        if await self._may_go_on(addresses):
-            await self._go_on(addresses)
-        else:
+        if not await self._goes_on(addresses):
             await self._withdraw()
             self.announcement = await self._announce(addresses) if addresses else NO_NETWORK
         logger.info(
@@ -84,28 +82,31 @@ class Announcer:
             self.announcement.reason or "announced",
         )
 
-    async def _may_go_on(self, addresses: tuple[str, ...]) -> bool:
-        """Whether an interface stays, and our name is the wanted one and free on what is new."""
+    async def _goes_on(self, addresses: tuple[str, ...]) -> bool:
+        """Follow a change while an interface stays and our name is the wanted one and free."""
         known = self.announcement.addresses
         if not set(addresses) & set(known) or self.announcement.host_name != self._host_name:
             return False
         added = [address for address in addresses if address not in known]
         try:
-            return not added or await is_free(self._host_name, added, ours=(*known, *addresses))
+            if added and not await is_free(self._host_name, added, ours=(*known, *addresses)):
+                return False
+            await self._follow(addresses, has_added=bool(added))
         except (OSError, ZeroconfError):  # what is the matter, the beginning anew will say
             return False
+        self.announcement = Announcement(self._host_name, addresses)
+        return True
 
-    async def _go_on(self, addresses: tuple[str, ...]) -> None:
+    async def _follow(self, addresses: tuple[str, ...], *, has_added: bool) -> None:
         assert self._zeroconf is not None
-        zeroconf, known = self._zeroconf, self.announcement.addresses
+        zeroconf = self._zeroconf
         services = zeroconf.zeroconf.registry.async_get_service_infos()
         for each in services:
             each.addresses = [socket.inet_aton(address) for address in addresses]
         await zeroconf.async_update_interfaces(list(addresses))
-        if set(addresses) <= set(known):  # nothing came, so zeroconf has said nothing of what went
+        if not has_added:  # then zeroconf itself says nothing of what went
             said = await asyncio.gather(*map(zeroconf.async_update_service, services))
             await asyncio.gather(*said)
-        self.announcement = Announcement(self._host_name, addresses)
 
     async def _announce(self, addresses: tuple[str, ...]) -> Announcement:
         try:
