@@ -39,7 +39,7 @@ from appliance.errors import DarasaError, NotFound
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
-from appliance.maintenance.off_duty import copy_off_duty
+from appliance.maintenance.off_duty import carry_off_duty, copy_off_duty
 from appliance.maintenance.stops import note_lessons, noting_the_stop
 from appliance.maintenance.weekly import check_if_overdue
 from appliance.repair import Footing, find_footing
@@ -172,7 +172,9 @@ def _nightly_copy(settings: Settings, _told: argparse.Namespace) -> int:
     """For the timer: it must survive a box that does not run, and leave one that does in peace."""
     _require_database(settings)
     with shared_lock(settings.data_dir):  # not while it is migrated, repaired or restored
-        print(copy_off_duty(settings, now_ms=system_clock()))
+        now_ms = system_clock()
+        print(copy_off_duty(settings, now_ms=now_ms))
+        print(f"stick: {carry_off_duty(settings, app_version=APP_VERSION, now_ms=now_ms)}")
     return 0
 
 
@@ -311,7 +313,7 @@ def _add_backup_commands(command: Callable[[str, object, str], argparse.Argument
     backup = command("backup", _backup, "make a sealed backup and restore it to test it")
     backup.add_argument("folder", nargs="?", type=Path, help="default: the stick plugged in")
     backup.add_argument("--plain", type=Path, metavar="FILE", help="an unsealed copy instead")
-    words = "copy the database on this card, unless the running box does"
+    words = "copy the database on this card and onto the stick, unless a box runs; for the timer"
     command("nightly-copy", _nightly_copy, words)
     words = "mark a stick or a folder for this school's backups"
     medium = command("backup-medium", _backup_medium, words)

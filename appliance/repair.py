@@ -16,7 +16,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from appliance.backups.journal import Repair, note_repair
+from appliance.backups.lost import LAST_MINUTES, SINCE_COPY, what_is_gone
 from appliance.backups.nightly import NIGHTLY, Copy, newest_first, put_in_place
+from appliance.backups.order import read_order
 from appliance.backups.stock import copies
 from appliance.database.faults import BackupUnusable, SalvageFailed
 from appliance.database.integrity import full_check, quick_check
@@ -95,7 +97,7 @@ def _find_footing(settings: Settings, *, now_ms: int) -> Footing:
     doubt = look(settings)
     if not doubt.problems:
         for note in doubt.notes:
-            _note(settings, "sound", [note], now_ms=now_ms)
+            _note(settings, "sound", [note], _lost_with_log(doubt), now_ms=now_ms)
         return Footing("sound", doubt.notes)
     with _alone(settings):
         return _climb(settings, doubt, now_ms=now_ms)
@@ -195,7 +197,8 @@ def _salvaged(
     swap(fresh, path, aside)
     put_private(aside / REPORT, msgspec.json.format(msgspec.json.encode(saved)))
     words = [*salvage_words(saved, backup), *doubt.notes, f"The damaged file is kept in {aside}."]
-    _note(settings, "salvaged", words, now_ms=now_ms, saved=saved)
+    lost = [*what_is_gone(saved.losses), *_lost_with_log(doubt)]
+    _note(settings, "salvaged", words, lost, now_ms=now_ms, saved=saved)
     return Footing("salvaged", words)
 
 
@@ -212,7 +215,7 @@ def _restored(settings: Settings, stock: list[Copy], aside: Path, *, now_ms: int
             "What was written after it comes back from the district as far as it arrived.",
             f"The rest is in {aside} and may be lost.",
         ]
-        _note(settings, "restored", words, now_ms=now_ms)
+        _note(settings, "restored", words, [SINCE_COPY], now_ms=now_ms)
         return Footing("restored", words)
     return None
 
@@ -245,7 +248,7 @@ def _refused(settings: Settings, error: OSError, *, now_ms: int) -> Footing:
 
 
 def _noted_reading(settings: Settings, words: list[str], *, now_ms: int) -> Footing:
-    _note(settings, "reading", words, now_ms=now_ms)
+    _note(settings, "reading", words, [], now_ms=now_ms)
     return Footing("reading", words)
 
 
@@ -255,26 +258,35 @@ def salvage_words(saved: Salvaged, backup: Copy | None) -> list[str]:
     filled = sum(loss.from_backup for loss in saved.losses)
     if filled and backup is not None:
         words.append(f"{filled} of them come from the backup {backup.name} and may be older.")
-    for loss in saved.losses:
-        if loss.missing:
-            words.append(f"{loss.table}: {len(loss.missing)} rows are missing.")
-        if loss.may_miss_more:
-            words.append(f"{loss.table}: rows may be missing that nothing names any more.")
-    if saved.is_whole:
-        words.append("Nothing is missing.")
-    else:
+    if lost := what_is_gone(saved.losses):
+        words.append(f"Missing or perhaps missing: {', '.join(lost)}.")
         words.append("What had arrived at the district comes back from there.")
+    else:
+        words.append("Nothing of the school's is missing.")
     return words
+
+
+def _lost_with_log(doubt: Doubt) -> list[str]:
+    return [LAST_MINUTES] if LOST_LOG in doubt.notes else []
 
 
 def _note(
     settings: Settings,
     state: State,
     words: list[str],
+    may_miss: list[str],
     *,
     now_ms: int,
     saved: Salvaged | None = None,
 ) -> None:
-    missing = {loss.table: len(loss.missing) for loss in saved.losses} if saved else {}
+    losses = saved.losses if saved else []
+    repair = Repair(
+        at_ms=now_ms,
+        state=state,
+        words=words,
+        missing={loss.table: len(loss.missing) for loss in losses if loss.missing},
+        may_miss=may_miss,
+        turn=read_order(settings.backups).turn,
+    )
     with suppress(OSError):  # a card too full for a line must not keep the box from serving
-        note_repair(settings, Repair(at_ms=now_ms, state=state, words=words, missing=missing))
+        note_repair(settings, repair)

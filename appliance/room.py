@@ -5,8 +5,8 @@ district, older copies of the database on this very card, new files. Text that i
 never among them. When nothing is left at all the reserve is given up, a file that only takes
 up room.
 
-The reserve and what files may not use (264 MB) are two days of hand-ins many times over:
-`make soak` prints what a school day adds to the database.
+The reserve alone is two days of hand-ins, and `make soak` fails where it is not; what files may not
+use comes before it.
 """
 
 import os
@@ -25,6 +25,7 @@ COPIES_BYTES_MIN: Final = 400 * MIB
 FILES_BYTES_MIN: Final = 200 * MIB  # twenty files of the largest size that is taken
 RESERVE_BYTES_MIN: Final = 32 * MIB  # two WAL files of the size they are kept at
 CARD_PART: Final = 100  # the reserve is at most this part of the card
+SMALL_CARD_BYTES: Final = 10_000 * MIB  # below it everything counts by parts
 START_BYTES: Final = 512 << 10  # SQLite's index of the log takes 32 KiB, marks and commits a page
 
 Shed = Literal["logs", "readings", "copies", "files", "reserve"]
@@ -63,7 +64,7 @@ class Card(Struct, frozen=True):
     @property
     def sheds(self) -> list[Shed]:
         """What is done without now, first things first. A small card counts by parts."""
-        scale = min(1.0, self.total_bytes / (CARD_PART * MIB * 100))
+        scale = min(1.0, self.total_bytes / SMALL_CARD_BYTES)
         return [name for name, least in ORDER if self.free_bytes < least * scale]
 
 
@@ -77,14 +78,14 @@ def require_room_for_files(folder: Path) -> None:
     """Raises NoRoomForFiles when what is left is for hand-ins."""
     card = card_of(folder)
     if "files" in card.sheds:
-        raise NoRoomForFiles(f"{card.free_bytes} bytes free")
+        raise NoRoomForFiles(f"{size(card.free_bytes)} free")
 
 
 def require_room_for_copies(folder: Path, size_bytes: int) -> None:
     """Raises NoRoomForCopies unless so much may be written and hand-ins keep their room."""
     card = card_of(folder)
     if "files" in Card(card.total_bytes, card.free_bytes - size_bytes).sheds:
-        raise NoRoomForCopies(f"{card.free_bytes} bytes free, {size_bytes} needed")
+        raise NoRoomForCopies(f"{size(card.free_bytes)} free, {size(size_bytes)} needed")
 
 
 def require_room_to_start(folder: Path, reserve: Path) -> None:
@@ -119,6 +120,11 @@ def _try_writing(probe: Path) -> None:
             probe.unlink()
 
 
+def reserve_bytes(total_bytes: int, wanted_bytes: int) -> int:
+    """How large the reserve is on a card of this size."""
+    return min(wanted_bytes, total_bytes // CARD_PART)
+
+
 def keep_reserve(path: Path, card: Card, wanted_bytes: int) -> str | None:
     """Take room, or give it up when there is no other; say what was done, if anything."""
     has_bytes = path.stat().st_size if path.exists() else 0
@@ -126,11 +132,18 @@ def keep_reserve(path: Path, card: Card, wanted_bytes: int) -> str | None:
         if has_bytes == 0:
             return None
         path.unlink()
-        return f"the reserve of {has_bytes} bytes was given up"
-    size_bytes = min(wanted_bytes, card.total_bytes // CARD_PART)
+        return f"the reserve of {size(has_bytes)} was given up"
+    size_bytes = reserve_bytes(card.total_bytes, wanted_bytes)
     has_room = "logs" not in Card(card.total_bytes, card.free_bytes - size_bytes).sheds
     if has_bytes >= size_bytes or not has_room:
         return None
     with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, size_bytes)  # takes room and writes nothing
-    return f"a reserve of {size_bytes} bytes is kept"
+    return f"a reserve of {size(size_bytes)} is kept"
+
+
+def size(count: int) -> str:
+    """Bytes as shops write them."""
+    if count >= 1_000_000_000:
+        return f"{count / 1_000_000_000:.1f} GB"
+    return f"{count / 1_000_000:.0f} MB" if count >= 1_000_000 else "less than 1 MB"

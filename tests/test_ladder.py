@@ -1,5 +1,6 @@
 """After damage: salvaged, restored, or lessons only. Never an empty school, nothing deleted."""
 
+import re
 import shutil
 import time
 from contextlib import closing, suppress
@@ -7,10 +8,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec import structs
 
-from appliance.backups.journal import repairs
+from appliance.backups.journal import Repair, note_repair, repairs
+from appliance.backups.lost import CALLED, NOT_MISSED
 from appliance.backups.making import back_up_away
-from appliance.backups.words import backup_lines
+from appliance.backups.order import next_turn
+from appliance.backups.words import REPAIR_COPIES, backup_lines
 from appliance.database.agent import AgentDatabase
 from appliance.database.backup import back_up
 from appliance.database.faults import DataDirInUse
@@ -19,12 +23,16 @@ from appliance.database.migrate import EDGE_MIGRATIONS, migrate, require_schema
 from appliance.maintenance.stops import note_start, note_trouble, noting_the_stop
 from appliance.repair import find_footing
 from appliance.settings import Settings
+from appliance.telemetry.findings import work_findings
 from demo.processes import PYTHON, Process
 from sync.agent.keys import make_node_key
 from tests.cast import NOW_MS
+from tests.telemetry.test_findings import WELL
 
+DAY_MS = 86_400_000
 PAGE = 4_096
 NOISE = Random(1).randbytes(PAGE)
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
 NAMES = "SELECT display_name FROM person ORDER BY id"
 
 
@@ -91,6 +99,57 @@ def test_a_damaged_page_is_salvaged_and_the_old_file_is_kept(settings):
     assert "Repair" in [line.title for line in backup_lines(settings, now_ms=NOW_MS)]
     require_schema(settings.database)
     assert footing(settings).state == "sound"  # the next start finds nothing to do
+
+
+def told(settings, now_ms=NOW_MS):
+    """What doctor and page say of repairs."""
+    found = work_findings(structs.replace(WELL, backups=backup_lines(settings, now_ms=now_ms)))
+    return [each for each in found if each.words.startswith("Repair")]
+
+
+def test_a_repair_that_may_have_lost_work_is_told_for_a_month(settings):
+    cut = settings.database.stat().st_size // 2
+    with settings.database.open("r+b") as file:
+        file.truncate(cut)
+    said = " ".join(footing(settings).words)
+    (finding,) = told(settings)
+    assert (finding.level, finding.about) == ("soon", "backups")
+    assert "may be missing: files of hand-ins, " in finding.words, "the worst loss first"
+    assert "each class" in finding.todo
+    assert not re.search(r"_|sync|/", finding.words), "in words a teacher uses"
+    assert "sync_" not in said, "no names of tables on the console either"
+    (repair,) = repairs(settings)
+    assert all(repair.missing.values()), "only what is missing is counted"
+    for _ in range(3):  # later power cuts do not push it out
+        note_repair(settings, Repair(at_ms=NOW_MS, state="sound", words=["The log was cut."]))
+    assert told(settings, NOW_MS + 29 * DAY_MS) == [finding]
+
+
+def test_a_repair_on_a_date_long_past_is_told_until_a_month_of_copies(settings):
+    """A board without a clock battery wakes in the past, and is told the time afterwards."""
+    settings.database.with_name("school.db-wal").unlink()
+    footing(settings)
+    later = NOW_MS + 90 * DAY_MS
+    assert "the last minutes" in told(settings, later)[0].words
+    for _ in range(REPAIR_COPIES - 1):
+        next_turn(settings.backups, [])
+    assert told(settings, later)
+    next_turn(settings.backups, [])
+    assert told(settings, NOW_MS + 29 * DAY_MS)
+    assert told(settings, later) == []
+
+
+def test_a_repair_that_lost_nothing_is_no_reason_to_look(settings):
+    overwrite(settings, 0, bytes(100))
+    assert "Nothing of the school's is missing." in footing(settings).words
+    assert told(settings) == []
+
+
+def test_every_table_has_a_name_a_teacher_knows_or_is_the_boxs_own(settings):
+    with closing(AgentDatabase(settings.database)) as db:
+        tables = {name for (name,) in db.tuples(TABLES)}
+    assert CALLED.keys() | NOT_MISSED == tables
+    assert not CALLED.keys() & NOT_MISSED
 
 
 @pytest.mark.parametrize("what", ["empty", "missing", "noise"])

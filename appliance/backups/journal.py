@@ -36,12 +36,17 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Repair(Struct, frozen=True, kw_only=True):
-    """What the box did about a damaged database. `missing`: rows by table."""
+    """What the box did about a damaged database. `missing`: rows by table.
+
+    `may_miss`: what is or may be gone, as a teacher calls it. `turn`: of the last copy before it.
+    """
 
     at_ms: int
     state: str
     words: list[str]
     missing: dict[str, int] = {}
+    may_miss: list[str] = []
+    turn: int = 0
 
 
 def note_run(settings: Settings, run: Run) -> None:

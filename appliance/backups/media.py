@@ -30,6 +30,7 @@ from appliance.backups.faults import (
 )
 from appliance.durable import put_private, sync_path
 from appliance.errors import StorageFull
+from appliance.room import size
 from appliance.settings import Settings
 
 FOLDER: Final = "darasa-backup"
@@ -38,6 +39,7 @@ ENDING: Final = ".backup"
 PARTIAL: Final = ".partial"
 MARK_BYTES_MAX: Final = 4_096
 MOUNTS: Final = Path("/proc/self/mountinfo")
+DISKS: Final = Path("/sys/dev/block")
 OCTAL: Final = re.compile(r"\\([0-7]{3})")
 REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -77,7 +79,7 @@ def prepare(root: Path, school_id: UUID, school_name: str, *, needed_bytes: int 
         if known is not None:
             return Medium(root, known)
         if (free := shutil.disk_usage(root).free) < needed_bytes:
-            raise MediumFull(f"{root} has {free} bytes free, {needed_bytes} are needed")
+            raise MediumFull(f"{root} has {size(free)} free, {size(needed_bytes)} are needed")
         mark = Mark(secrets.token_hex(4), school_id, school_name)
         (root / FOLDER).mkdir(mode=0o700, exist_ok=True)
         put_private(root / FOLDER / MARK, msgspec.json.encode(mark))
@@ -129,9 +131,19 @@ def _never_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def is_same_card(medium: Medium, settings: Settings) -> bool:
-    """Whether it is lost together with the card: then it is no second medium."""
-    return medium.root.stat().st_dev == settings.data_dir.stat().st_dev
+def is_same_card(medium: Medium, settings: Settings, disks: Path = DISKS) -> bool:
+    """Whether it is lost together with the card, also as another partition of it."""
+    return _disk(medium.root, disks) == _disk(settings.data_dir, disks)
+
+
+def _disk(folder: Path, disks: Path) -> str:
+    """The whole disk a folder lies on; what has no disk of its own is named by its number."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    if not (disks / number).exists():
+        return number
+    entry = (disks / number).resolve()  # /sys/devices/.../mmcblk0/mmcblk0p5
+    return str(entry.parent if (entry / "partition").exists() else entry)
 
 
 @contextmanager

@@ -11,10 +11,14 @@ from appliance.database.reader import Reader
 
 
 def check_copy(copy: Path) -> IntegrityReport:
-    """Read every page and every index of a closed copy, and look for keys that point nowhere."""
+    """Read every page and every index of a closed copy, and look for keys that point nowhere.
+
+    Raises FileNotFoundError where it is not there any more.
+    """
     try:
         return report_of(_unchanging(copy), INTEGRITY_CHECK)
     except apsw.CantOpenError as error:
+        copy.stat()
         return IntegrityReport(problems=[str(error)], dangling=[], took_ms=0)
 
 

@@ -3,7 +3,8 @@
 Two services are announced, `_http._tcp` and `_darasa._tcp`, on our own host name; if
 another machine already answers to that name, the next free one is taken
 (`darasa-2.local`). A box whose network is down serves on: the cable comes back later,
-and the announcer looks again.
+and the announcer looks again. What has changed is added or left out; nothing is withdrawn from
+the interfaces that stay, where a phone would forget the box for it.
 """
 
 import asyncio
@@ -72,13 +73,40 @@ class Announcer:
         addresses = self._addresses()
         if addresses and addresses == self.announcement.addresses:
             return
-        await self._withdraw()
-        self.announcement = await self._announce(addresses) if addresses else NO_NETWORK
+        if not await self._goes_on(addresses):
+            await self._withdraw()
+            self.announcement = await self._announce(addresses) if addresses else NO_NETWORK
         logger.info(
             "discovery host_name=%s reason=%s",
             self.announcement.host_name,
             self.announcement.reason or "announced",
         )
+
+    async def _goes_on(self, addresses: tuple[str, ...]) -> bool:
+        """Follow a change while an interface stays and our name is the wanted one and free."""
+        known = self.announcement.addresses
+        if not set(addresses) & set(known) or self.announcement.host_name != self._host_name:
+            return False
+        added = [address for address in addresses if address not in known]
+        try:
+            if added and not await is_free(self._host_name, added, ours=(*known, *addresses)):
+                return False
+            await self._follow(addresses, has_added=bool(added))
+        except (OSError, ZeroconfError):  # what is the matter, the beginning anew will say
+            return False
+        self.announcement = Announcement(self._host_name, addresses)
+        return True
+
+    async def _follow(self, addresses: tuple[str, ...], *, has_added: bool) -> None:
+        assert self._zeroconf is not None
+        zeroconf = self._zeroconf
+        services = zeroconf.zeroconf.registry.async_get_service_infos()
+        for each in services:
+            each.addresses = [socket.inet_aton(address) for address in addresses]
+        await zeroconf.async_update_interfaces(list(addresses))
+        if not has_added:  # then zeroconf itself says nothing of what went
+            said = await asyncio.gather(*map(zeroconf.async_update_service, services))
+            await asyncio.gather(*said)
 
     async def _announce(self, addresses: tuple[str, ...]) -> Announcement:
         try:
@@ -128,6 +156,15 @@ async def free_host_name(zeroconf: AsyncZeroconf, wanted: str, ours: tuple[str, 
         if not await is_taken(zeroconf, name, ours):
             return name
     raise NonUniqueNameException(f"{wanted} to {names[-1]} are all taken")
+
+
+async def is_free(name: str, interfaces: list[str], *, ours: tuple[str, ...]) -> bool:
+    """Ask these interfaces alone, before anything is announced there."""
+    zeroconf = AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.V4Only)
+    try:
+        return not await is_taken(zeroconf, name, ours)
+    finally:
+        await zeroconf.async_close()
 
 
 async def is_taken(zeroconf: AsyncZeroconf, name: str, ours: tuple[str, ...]) -> bool:

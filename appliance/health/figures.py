@@ -1,8 +1,9 @@
 """The figures behind the lights, each a name and words; page, doctor and JSON show the same."""
 
-from appliance.backups.words import LAST, NONE
+from appliance.backups.words import LAST, NONE, OWN_CARD, REPAIR
 from appliance.clock import CERTAIN, TOLD
-from appliance.telemetry.findings import Signs, size
+from appliance.room import size
+from appliance.telemetry.findings import Signs
 from appliance.telemetry.vitals import Vitals
 from appliance.web.moments import moment
 
@@ -39,8 +40,8 @@ def machine_figures(vitals: Vitals) -> dict[str, str]:
 
 def _away(signs: Signs) -> dict[str, str]:
     """Backups on sticks and their drill, in the words of their own page."""
-    lines = [line for line in signs.backups if line.kind != "info"]
-    return {LAST if line.title == NONE else line.title: line.words for line in lines}
+    lines = [line for line in signs.backups if line.title != REPAIR]
+    return {LAST if line.title in {NONE, OWN_CARD} else line.title: line.words for line in lines}
 
 
 def _wear(signs: Signs) -> str:

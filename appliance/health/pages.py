@@ -25,6 +25,7 @@ from appliance.health.release import newer_release
 from appliance.health.switch import can_switch
 from appliance.settings import Settings
 from appliance.telemetry.findings import Signs, all_findings, worst
+from appliance.telemetry.jobs import called
 from appliance.telemetry.routes import Telemetry
 from appliance.telemetry.signs import read_signs
 from appliance.telemetry.vitals import read_vitals
@@ -46,6 +47,7 @@ async def box_page(
         "telemetry": telemetry,
         "newer": newer_release(telemetry.settings),
         "can_switch": can_switch(telemetry.settings),
+        "called": called,
     }
     return Template("health/templates/box.html", context=context)
 

@@ -9,18 +9,19 @@ from typing import Final
 from msgspec import Struct
 
 from appliance.backups.nightly import ROOM_FACTOR
-from appliance.room import Card
+from appliance.room import Card, size
 from appliance.telemetry.power import Power
 from appliance.telemetry.vitals import TEMPERATURE_C_WARM
 
 IDLE_S: Final = 300.0  # nobody asked for anything in this long: no class is at work
+SILENCE_S: Final = 3_600.0  # and in this long, by no clock: longer than a class reads on paper
 
 
 class Conditions(Struct, frozen=True, kw_only=True):
-    """The box as it is now, as far as housekeeping asks."""
+    """The box as it is now, as far as housekeeping asks. `is_lesson_time`: None, nobody knows."""
 
     idle_for_s: float
-    is_lesson_time: bool
+    is_lesson_time: bool | None
     card: Card
     database_bytes: int
     temperature_c: float | None
@@ -39,7 +40,14 @@ def class_at_work(now: Conditions) -> str | None:
 
 def lesson_hours(now: Conditions) -> str | None:
     """Lesson time."""
+    if now.is_lesson_time is None and now.idle_for_s < SILENCE_S:
+        return "it may be lesson time: the clock is not sure"
     return "it is lesson time" if now.is_lesson_time else None
+
+
+def unknown_hours(now: Conditions) -> str | None:
+    """The clock is not sure."""
+    return "nobody knows whether it is lesson time" if now.is_lesson_time is None else None
 
 
 def little_space(now: Conditions) -> str | None:
@@ -50,12 +58,12 @@ def little_space(now: Conditions) -> str | None:
 def lacks_room(now: Conditions, factor: float) -> str | None:
     """Say why so many times the file would not fit, or None."""
     free, needed = now.card.free_bytes, int(now.database_bytes * factor)
-    return f"{free} bytes free, {needed} needed" if free < needed else None
+    return f"{size(free)} free, {size(needed)} needed" if free < needed else None
 
 
 def almost_full(now: Conditions) -> str | None:
     """The card fills up."""
-    return f"{now.card.free_bytes} bytes free" if "readings" in now.card.sheds else None
+    return f"{size(now.card.free_bytes)} free" if "readings" in now.card.sheds else None
 
 
 def too_warm(now: Conditions) -> str | None:
@@ -76,7 +84,7 @@ def worn_today(now: Conditions) -> str | None:
     """The card was written to enough today."""
     if now.card_day_bytes <= now.card_day_bytes_max:
         return None
-    return f"{now.card_day_bytes} bytes written to the card today"
+    return f"{size(now.card_day_bytes)} written to the card today"
 
 
 QUIET: Final[tuple[Guard, ...]] = (class_at_work, lesson_hours, too_warm, weak_power)

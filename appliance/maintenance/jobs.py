@@ -14,6 +14,7 @@ from appliance.backups.nightly import copy_tonight, nightly_copies
 from appliance.backups.trial import TRIAL_FACTOR
 from appliance.backups.turns import drilled_this_week
 from appliance.database.compact import compact
+from appliance.database.connection import PAGE_SIZE_BYTES
 from appliance.database.integrity import foreign_key_check, quick_check
 from appliance.maintenance.box import DAY_MS, Box, conditions
 from appliance.maintenance.checking import DamageFound, check_newest
@@ -26,6 +27,7 @@ from appliance.maintenance.commands import (
 from appliance.maintenance.guards import IDLE_S, lacks_room
 from appliance.maintenance.queries import pages
 from appliance.maintenance.stops import note_trouble
+from appliance.room import size
 from appliance.telemetry.commands import add_sample
 from appliance.telemetry.safety import read_safety
 from appliance.telemetry.vitals import read_vitals
@@ -63,7 +65,8 @@ async def reclaim_space(box: Box) -> str:
             break
         given += freed
         await asyncio.sleep(PAUSE_S)
-    return f"{given} pages given back{words}"
+    done = f"{size(given * PAGE_SIZE_BYTES)} given back" if given else "nothing to give back"
+    return f"{done}{words}"
 
 
 async def compact_file(box: Box) -> str:
@@ -73,7 +76,7 @@ async def compact_file(box: Box) -> str:
     if percent <= FREE_PERCENT_MAX:
         return f"{percent} % unused: nothing to gain"
     smaller_bytes = await asyncio.to_thread(compact, box.settings.database)
-    return f"{percent} % was unused; {smaller_bytes} bytes smaller"
+    return f"{percent} % was unused; {size(smaller_bytes)} smaller"
 
 
 async def refresh_statistics(box: Box) -> str:
@@ -110,13 +113,13 @@ async def check_backup(box: Box) -> str:
 async def back_up_nightly(box: Box) -> str:
     """Copy the live database, verify the copy, keep the last seven."""
     done = await asyncio.to_thread(copy_tonight, box.settings, now_ms=box.clock())
-    return f"{done.name}, {done.size_bytes} bytes, verified; {done.forgotten} old ones removed"
+    return f"{done.name}, {size(done.size_bytes)}, verified; {done.forgotten} older removed"
 
 
 async def back_up_to_stick(box: Box) -> str:
     """Make a sealed backup on the other medium, restored once to test it."""
     run = await box.backups.make()
-    return f"{run.file}, {run.size_bytes} bytes, {run.rows} rows restored; {run.words}"
+    return f"{run.file}, {size(run.size_bytes)}, {run.rows} rows restored; {run.words}"
 
 
 async def drill_restore(box: Box) -> str:
@@ -150,7 +153,7 @@ async def take_sample(box: Box) -> str:
     at = {"now_ms": box.clock(), "clock_quality": box.quality()}
     safety = await box.readers.read(lambda db: read_safety(db, box.settings, **at))
     await box.writer.write(add_sample, vitals, safety, **at)
-    return f"{vitals.disk_free_bytes} bytes free on the card"
+    return f"{size(vitals.disk_free_bytes)} free on the card"
 
 
 def lacks_backup(box: Box) -> str | None:

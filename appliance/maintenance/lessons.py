@@ -29,10 +29,10 @@ def timetable(hours: str, days: str = "") -> Timetable:
     return Timetable(spans, frozenset(named or range(len(WEEK))))
 
 
-def is_lesson_time(table: Timetable, local: datetime | None) -> bool:
-    """Whether a lesson may run, or is about to. A time nobody vouches for says nothing."""
+def is_lesson_time(table: Timetable, local: datetime | None) -> bool | None:
+    """Whether a lesson may run, or is about to; None where nobody vouches for the time."""
     if local is None:
-        return False
+        return None if table.spans else False
     return any(_is_within(table.days, local, begin, end) for begin, end in table.spans)
 
 

@@ -16,6 +16,7 @@ from appliance.maintenance.guards import (
     held_back,
     lesson_hours,
     little_space,
+    unknown_hours,
     worn_today,
 )
 from appliance.maintenance.jobs import (
@@ -44,7 +45,8 @@ class Job(Struct, frozen=True):
     """A piece of nightly work: local time, what runs, and what holds it back.
 
     Four days after it last worked it may run in lesson hours, if nobody is at work: a
-    box that is switched off with the lights knows no other hours. `is_patient`: not this one.
+    box that is switched off with the lights knows no other hours. `is_patient`: not this one,
+    for which everybody waits.
     """
 
     name: str
@@ -105,7 +107,7 @@ NIGHT: Final = (
         3,
         50,
         compact_file,
-        (*QUIET, little_space, worn_today),
+        (*QUIET, unknown_hours, little_space, worn_today),
         weekday=SUNDAY,
         is_patient=True,
     ),

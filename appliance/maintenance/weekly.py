@@ -13,12 +13,14 @@ from appliance.backups.nightly import nightly_copies
 from appliance.database.agent import AgentDatabase
 from appliance.database.copies import check_copy
 from appliance.database.faults import DataDirInUse
+from appliance.database.integrity import IntegrityReport
 from appliance.database.lock import only_box, shared_lock
 from appliance.maintenance.box import DAY_MS
 from appliance.maintenance.commands import State, record_run
 from appliance.maintenance.queries import last_success_at_ms
 from appliance.maintenance.stops import running_box
 from appliance.settings import Settings
+from appliance.telemetry.findings import GONE
 
 NAME: Final = "full-check"  # as the night calls it
 OVERDUE_MS: Final = 9 * DAY_MS  # a week, and two nights that came to nothing
@@ -37,6 +39,13 @@ def check_if_overdue(settings: Settings, *, now_ms: int) -> tuple[State, str]:
     return _checked(settings, copies[0], now_ms=now_ms)
 
 
+def _read(copy: Path) -> IntegrityReport:
+    try:
+        return check_copy(copy)
+    except FileNotFoundError:
+        return IntegrityReport(problems=[GONE], dangling=[], took_ms=0)
+
+
 def is_box_at_work(data_dir: Path) -> bool:
     """Whether a box serves the folder or brings it to its release."""
     try:
@@ -53,7 +62,7 @@ def _last_check_ms(settings: Settings, *, now_ms: int) -> int | None:
 
 def _checked(settings: Settings, copy: Path, *, now_ms: int) -> tuple[State, str]:
     """Hold nothing while reading: a box may want to start meanwhile."""
-    report = check_copy(copy)
+    report = _read(copy)
     state: State = "failed" if report.problems else "ok"
     found = "; ".join(report.problems) or f"ok in {report.took_ms} ms, while no box ran"
     effect = f"{copy.name}: {found}"

@@ -8,8 +8,10 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from appliance.backups.words import DRILL, LAST, NONE, BackupLine
+from appliance.backups.words import LAST, NONE, BackupLine
 from appliance.clock import TOLD
+from appliance.room import size
+from appliance.telemetry.jobs import called
 from appliance.telemetry.queries import Contact, JobState, Unsent
 from appliance.telemetry.vitals import (
     MEMORY_FREE_BYTES_MIN,
@@ -29,6 +31,8 @@ DAMAGE: Final = {
     "full-check": "Only a copy is damaged. Make a backup on a stick, and put a new card in soon.",
 }
 
+GONE: Final = "is not there any more"
+NO_DAMAGE: Final = (GONE, "[Errno 2]")  # a check that had nothing to read has found nothing
 TOLD_BY_STICKS: Final = ("backup-to-stick", "restore-drill")  # in words of their own: `_away`
 
 
@@ -192,22 +196,17 @@ def _alone(signs: Signs) -> list[Finding]:
 
 def _away(signs: Signs) -> list[Finding]:
     """What there is to say about backups on sticks, in the words of their own page."""
-    aged = {LAST, DRILL}  # how old they are somebody must vouch for
-    lines = [
-        line
-        for line in signs.backups
-        if line.kind in {"wait", "bad"}
-        and (signs.clock_quality >= TOLD or line.title not in aged)
-        and not (line.title == NONE and _alone(signs))
-    ]
     return [
         Finding(
-            "now" if line.kind == "bad" and line.title in aged else "soon",
+            "now" if line.kind == "bad" and line.title != NONE else "soon",
             "backups",
             f"{line.title}: {line.words}",
             line.todo,
         )
-        for line in lines
+        for line in signs.backups
+        if line.kind in {"wait", "bad"}
+        and (signs.clock_quality >= TOLD or not line.is_by_age)  # who knows how old it is
+        and not (line.title == NONE and _alone(signs))
     ]
 
 
@@ -250,8 +249,13 @@ def _damage(signs: Signs) -> list[Finding]:
     return [
         Finding("now", "damage", f"A check found damage: {run.effect}", DAMAGE[run.name])
         for run in signs.runs
-        if run.name in DAMAGE and run.state == "failed"
+        if _has_found_damage(run)
     ]
+
+
+def _has_found_damage(run: JobState) -> bool:
+    is_failed = run.name in DAMAGE and run.state == "failed"
+    return is_failed and not any(words in run.effect for words in NO_DAMAGE)
 
 
 def _dangling(signs: Signs) -> list[Finding]:
@@ -265,14 +269,7 @@ def _dangling(signs: Signs) -> list[Finding]:
 def _failed(signs: Signs) -> list[Finding]:
     todo = "It is tried again by itself. If this stays for days, send a support file."
     return [
-        Finding("soon", "night", f"Last night's {run.name} did not work: {run.effect}", todo)
+        Finding("soon", "night", f"{called(run.name)} did not work: {run.effect}", todo)
         for run in signs.runs
-        if run.state == "failed" and run.name not in {*DAMAGE, *TOLD_BY_STICKS}
+        if run.state == "failed" and run.name not in TOLD_BY_STICKS and not _has_found_damage(run)
     ]
-
-
-def size(count: int) -> str:
-    """Bytes as shops write them."""
-    if count >= 1_000_000_000:
-        return f"{count / 1_000_000_000:.1f} GB"
-    return f"{count / 1_000_000:.0f} MB" if count >= 1_000_000 else "less than 1 MB"

@@ -1,9 +1,12 @@
 """The page shows what is plugged in, and one tap makes a stick this school's."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from appliance.backups.faults import BackupBusy, MediumFull, MediumMissing, WrongMedium
-from appliance.backups.media import FOLDER, find, prepare
+from appliance.backups.media import FOLDER, Mark, Medium, find, is_same_card, prepare
 from appliance.backups.sticks import sticks, take_stick
 from appliance.backups.trial import alone
 from appliance.settings import Settings
@@ -90,6 +93,33 @@ def test_a_stick_that_fills_up_under_the_mark_is_not_marked(looked, take):
     with small_files(10), pytest.raises(MediumFull):
         take()
     assert looked()[0].is_free
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_same"),
+    [
+        (("mmcblk0/mmcblk0p5", "mmcblk0/mmcblk0p6"), True),  # another partition of the card
+        (("mmcblk0/mmcblk0p5", "nvme0n1/nvme0n1p1"), False),
+        (("mmcblk0/mmcblk0p5", None), False),
+        ((None, None), False),
+    ],
+)
+def test_another_partition_of_the_card_is_the_card(settings, tmp_path, parts, is_same):
+    elsewhere = Path("/dev/shm")
+    folders = (settings.data_dir, elsewhere)
+    assert len({each.stat().st_dev for each in folders}) == 2
+    disks = tmp_path / "block"
+    disks.mkdir()
+    for folder, part in zip(folders, parts, strict=True):
+        device = folder.stat().st_dev
+        if part is not None:
+            (tmp_path / "devices" / part).mkdir(parents=True)
+            (tmp_path / "devices" / part / "partition").touch()
+            link = disks / f"{os.major(device)}:{os.minor(device)}"
+            link.symlink_to(tmp_path / "devices" / part)
+    medium = Medium(elsewhere, Mark("m", new_id(), NAME))
+    assert is_same_card(medium, settings, disks) is is_same
+    assert is_same_card(Medium(settings.data_dir, medium.mark), settings, disks)
 
 
 def test_of_two_who_tap_at_once_one_is_told(settings, looked, take):

@@ -6,9 +6,11 @@ from itertools import product
 
 import pytest
 
+from appliance.backups.journal import Repair, note_repair
 from appliance.clock import kernel_is_synchronised, system_clock
 from appliance.database.writer import Writer
 from appliance.maintenance.commands import record_run
+from appliance.settings import Settings
 from tests.browser.conftest import DESK, PHONE
 from tests.browser.test_pages import SPILLS, keep_picture, violations
 from tests.cast import NOW_MS
@@ -27,13 +29,16 @@ LOOKS = list(product([("phone", PHONE), ("desk", DESK)], ["light", "dark"]))
 
 @pytest.fixture
 def nights(database):
-    """A good night, and a check that found something."""
+    """A good night, a check that found something, and a repair that may have lost work."""
+    settings = Settings(data_dir=database.parent)
+    lost = ["hand-ins (3)", "marks", "how far pupils have read"]
+    note_repair(settings, Repair(at_ms=NOW_MS, state="salvaged", words=["x"], may_miss=lost))
     writer = Writer(database)
     writer.start()
     for name, state, effect in (
-        ("backup", "ok", "nightly-20251124.db, 12300000 bytes, verified; 1 old ones removed"),
+        ("backup", "ok", "nightly-20251124.db, 12 MB, verified; 1 older removed"),
         ("full-check", "failed", "nightly-20251124.db: row 7 missing from index person_org"),
-        ("reclaim-space", "ok", "312 pages given back"),
+        ("reclaim-space", "ok", "1 MB given back"),
     ):
         writer.write_blocking(record_run, name, state, effect, started_at_ms=NOW_MS, took_ms=900)
     writer.stop()

@@ -43,18 +43,24 @@ def running(*command, **options):
 
 
 @contextlib.contextmanager
-def cabled_phone():
+def cabled_phone(number=0):
     """Another network namespace at the end of a cable; yields the words that run things there."""
+    ends = (f"box{number}", f"phone{number}")
     with running("unshare", "--net", "sh", "-c", "echo ready; exec sleep 600") as far:
         far.stdout.readline()
         there = ("nsenter", "--target", str(far.pid), "--net")
-        peer = ("peer", "name", "phone0", "netns", str(far.pid))
-        run("ip", "link", "add", "box0", "type", "veth", *peer)
-        for where, name, address in (((), "box0", BOX), (there, "phone0", PHONE)):
-            run(*where, "ip", "address", "add", f"{address}/24", "dev", name)
+        peer = ("peer", "name", ends[1], "netns", str(far.pid))
+        run("ip", "link", "add", ends[0], "type", "veth", *peer)
+        for where, name, address in (((), ends[0], BOX), (there, ends[1], PHONE)):
+            run(*where, "ip", "address", "add", f"{on(number, address)}/24", "dev", name)
             for each in ("lo", name):
                 run(*where, "ip", "link", "set", each, "up")
         yield there
+
+
+def on(number, address):
+    """The same end of another cable."""
+    return address.replace("10.77.0.", f"10.77.{number}.")
 
 
 @contextlib.contextmanager

@@ -91,7 +91,37 @@ async def test_without_a_network_the_announcer_waits_and_announces_when_it_retur
         assert box.announcement.host_name == "darasa-cable"
 
 
+async def test_a_namesake_on_a_cable_that_comes_later_makes_the_box_begin_anew():
+    addresses = (LOOPBACK,)
+    async with announced(announcer(lambda: addresses, host_name="darasa-late")) as box:
+        assert box.announcement.host_name == "darasa-late"
+        async with listener() as other:
+            service = AsyncServiceInfo(
+                "_ipp._tcp.local.",
+                "Late._ipp._tcp.local.",
+                addresses=[socket.inet_aton(NAMESAKE)],
+                port=631,
+                server="darasa-late.local.",
+            )
+            await (await other.async_register_service(service))
+            addresses = (LOOPBACK, "127.0.0.3")
+            await box.refresh()
+            assert box.announcement.host_name == "darasa-late-2"
+            assert box.announcement.addresses == addresses
+
+
 # zeroconf drops its half-made socket instead of closing it; CPython closes it at once.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_interface_that_cannot_be_added_is_a_reason_not_an_error():
+    addresses = (LOOPBACK,)
+    async with announced(announcer(lambda: addresses, host_name="darasa-half")) as box:
+        addresses = (LOOPBACK, "203.0.113.9")
+        await box.refresh()
+        gc.collect()
+        assert box.announcement.host_name is None
+        assert box.announcement.reason.startswith("mDNS")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_interface_that_went_down_before_binding_is_a_reason_not_an_error():
     box = announcer(lambda: ("203.0.113.9",))  # documentation range: no interface has it

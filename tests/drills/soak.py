@@ -12,7 +12,8 @@ every day.
 Looked at: the file's size, the WAL, what is written to the card (as the kernel counts it for this
 process), how long a write takes in the first and the last week, that no housekeeping begins while
 a class is at work or in lesson hours without need, that a backup is never older than five days,
-and that everything acknowledged is there at the end.
+that everything acknowledged is there at the end, and that the reserve a full card gives up would
+hold two days: twice the most that any day's lessons added to the file, and the log beside it.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ from appliance.maintenance.runner import Night
 from appliance.maintenance.schedule import NIGHT, PATIENCE_MS, Job
 from appliance.progress.commands import keep_facts
 from appliance.progress.models import ProgressFact
+from appliance.room import SMALL_CARD_BYTES, reserve_bytes
 from appliance.settings import Settings
 from appliance.submissions.commands import hand_in, put_draft
 from appliance.submissions.models import DraftEdit, HandIn, Stamp
@@ -72,6 +74,8 @@ BACKUP: Final = next(job for job in NIGHT if job.name == "backup")
 SLOWER_MAX: Final = 1.5
 NOISE_MS: Final = 5.0  # of two shared cores
 P95_MS_MAX: Final = 50.0  # the budget of a write
+RESERVE_BYTES: Final = reserve_bytes(SMALL_CARD_BYTES, Settings(data_dir=Path()).reserve_bytes)
+FULL_DAYS: Final = 2
 
 ADD_TASK: Final = """
 INSERT INTO assessment
@@ -131,6 +135,7 @@ class Verdict(Struct):
     latencies_ms: list[list[float]] = field(default_factory=list)
     written_bytes: list[int] = field(default_factory=list)
     grown_bytes: list[int] = field(default_factory=list)
+    peak_bytes: list[int] = field(default_factory=list)  # over the morning's size, at any look
 
     def p95_ms(self, days: slice) -> float:
         """How long 95 of 100 writes took at most."""
@@ -142,10 +147,16 @@ class Verdict(Struct):
         return last <= max(first * SLOWER_MAX, first + NOISE_MS) and last <= P95_MS_MAX
 
     @property
+    def full_days_bytes(self) -> int:
+        """What two of the heaviest days would need on a card that is full."""
+        return FULL_DAYS * max(self.peak_bytes) + self.wal_bytes
+
+    @property
     def is_good(self) -> bool:
         return (
             self.is_sound
             and self.is_steady
+            and self.full_days_bytes <= RESERVE_BYTES
             and self.lost == self.in_lessons == self.failed == 0
             and self.runs >= self.days
             and self.wal_bytes <= WAL_BYTES_MAX
@@ -160,7 +171,10 @@ class Verdict(Struct):
             f" {self.file_bytes / megabyte:.1f} MB"
             f" (+{sum(self.grown_bytes) / len(self.grown_bytes) / 1_000:.0f} kB a day), WAL at most"
             f" {self.wal_bytes / megabyte:.1f} MB, written at most"
-            f" {max(self.written_bytes) / megabyte:.0f} MB a day, p95 first week"
+            f" {max(self.written_bytes) / megabyte:.0f} MB a day, two full days need"
+            f" {self.full_days_bytes / megabyte:.1f} MB (heaviest day"
+            f" {max(self.peak_bytes) / megabyte:.1f} MB) of the reserve's"
+            f" {RESERVE_BYTES / megabyte:.1f} MB, p95 first week"
             f" {self.p95_ms(slice(WEEK)):.1f} ms, last week"
             f" {self.p95_ms(slice(-WEEK, None)):.1f} ms,"
             f" housekeeping {self.runs} runs, failed {self.failed}, in lessons {self.in_lessons},"
@@ -179,6 +193,7 @@ class Term(Struct):
     verdict: Verdict
     night: Night
     seen_run: int = 0
+    morning_bytes: int = 0
 
 
 def drill(days: int, pupils: int, *, is_unguarded: bool = False) -> Verdict:
@@ -220,6 +235,8 @@ def drill(days: int, pupils: int, *, is_unguarded: bool = False) -> Verdict:
 async def _live(term: Term, days: int) -> None:
     for number in range(days):
         size, written = size_bytes(term.box.settings.database), _written_bytes()
+        term.morning_bytes = size
+        term.verdict.peak_bytes.append(0)
         await _school_day(term)
         await _evening(term, is_off=_is_off(number, days, term.chance))
         verdict = term.verdict
@@ -335,7 +352,9 @@ async def _look(term: Term) -> None:
     settings = box.settings
     wal = settings.database.with_name(settings.database.name + "-wal")
     verdict.wal_bytes = max(verdict.wal_bytes, size_bytes(wal))
-    is_lesson = is_lesson_time(timetable(SCHOOL_HOURS, SCHOOL_DAYS), times.now)
+    added = size_bytes(settings.database) - term.morning_bytes
+    verdict.peak_bytes[-1] = max(verdict.peak_bytes[-1], added)
+    is_lesson = bool(is_lesson_time(timetable(SCHOOL_HOURS, SCHOOL_DAYS), times.now))
     is_class_at_work = times.idle_s() < IDLE_S
     for run in box.readers.here.rows(Run, NEW_RUNS, (term.seen_run,)):
         term.seen_run = run.id

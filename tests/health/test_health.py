@@ -183,8 +183,10 @@ def test_sticks_and_drills_are_told_beside_the_lights(settings):
     assert "20 days ago" in found.figures["Last backup away"]
     assert "failed" in found.figures["Last restore drill"]
     assert {each.about for each in found.findings} <= {"backup", "backups", "clock", "room"}
-    sure = kernel_is_synchronised()
-    assert (found.status == "now") is sure, "how old it is somebody must vouch for"
+    told = " ".join(each.words for each in found.findings if each.about == "backups")
+    assert "drill: The one of" in told
+    assert ("20 days ago" in told) is kernel_is_synchronised(), "its age somebody must vouch for"
+    assert found.status == "now"
 
 
 def test_the_doctor_needs_a_database(tmp_path, capsys, monkeypatch):

@@ -60,7 +60,8 @@ def test_a_school_has_its_own_week(days, day, time, is_lesson):
 
 
 def test_a_time_nobody_vouches_for_says_nothing_about_lessons():
-    assert not is_lesson_time(timetable("0-24"), None)
+    assert is_lesson_time(timetable("0-24"), None) is None
+    assert is_lesson_time(timetable(""), None) is False, "a box without lesson hours has none"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ async def test_room_is_made_in_need_and_the_journal_keeps_what_matters(box, monk
     for day in range(10, 17):
         (box.settings.backups / f"nightly-202609{day}.db").touch()
     box = structs.replace(box, settings=structs.replace(box.settings, reserve_bytes=MIB))
-    assert await make_room(box) == f"a reserve of {MIB} bytes is kept"
+    assert await make_room(box) == "a reserve of 1 MB is kept"
     assert await make_room(box) is None
     full = Card(LARGE, 10 * MIB)
     monkeypatch.setattr("appliance.maintenance.room_keeping.card_of", lambda _folder: full)
@@ -123,13 +124,17 @@ async def test_room_is_made_in_need_and_the_journal_keeps_what_matters(box, monk
 @pytest.mark.parametrize(
     ("guard", "changes", "reason"),
     [
-        (little_space, {"database_bytes": 100, "card": Card(LARGE, 219)}, "219 bytes free, 220"),
-        (little_space, {"database_bytes": 100, "card": Card(LARGE, 220)}, None),
-        (almost_full, {"card": Card(LARGE, 599 * MIB)}, "bytes free"),
+        (
+            little_space,
+            {"database_bytes": 100 * MIB, "card": Card(LARGE, 219 * MIB)},
+            "230 MB free, 231 MB",
+        ),
+        (little_space, {"database_bytes": 100 * MIB, "card": Card(LARGE, 220 * MIB)}, None),
+        (almost_full, {"card": Card(LARGE, 599 * MIB)}, "628 MB free"),
         (weak_power, {"power": Power(on_battery=True)}, "on battery"),
         (weak_power, {"power": Power(under_voltage=True)}, "too little voltage"),
         (weak_power, {"power": Power()}, None),
-        (worn_today, {"card_day_bytes": 2_000_000_001}, "2000000001 bytes written"),
+        (worn_today, {"card_day_bytes": 2_000_000_001}, "2.0 GB written"),
         (worn_today, {"card_day_bytes": 2_000_000_000}, None),
     ],
 )

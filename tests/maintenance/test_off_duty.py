@@ -52,7 +52,8 @@ def copy_of(settings, made_ms):
         (36 * HOUR_MS, None, "-20251124.db"),
         (-HOUR_MS, None, "-20251124.db"),  # the clock has gone back: it proves nothing
         (36 * HOUR_MS, "school", "when no class is at work"),
-        (7 * DAY_MS, "school", "-20251124.db"),
+        (90 * DAY_MS, "school", "when no class is at work"),
+        (None, "school", "when no class is at work"),  # only the box knows when a lesson is
         (7 * DAY_MS, "lessons", "a damaged database is not copied"),
     ],
 )

@@ -7,6 +7,7 @@ from appliance.database.backup import back_up
 from appliance.database.lock import only_box
 from appliance.database.readers import Readers
 from appliance.maintenance.box import DAY_MS
+from appliance.maintenance.checking import CopyGone, check_newest
 from appliance.maintenance.weekly import OVERDUE_MS, check_if_overdue
 from appliance.settings import Settings
 from appliance.telemetry.queries import last_runs
@@ -49,6 +50,15 @@ def test_a_damaged_copy_reaches_the_lights_and_the_exit_status(settings, copy, m
     assert copy.name in capsys.readouterr().out
     assert told(settings) == [("full-check", "failed")]
     assert run(["check", "--full"]) == 0
+
+
+def test_a_copy_that_is_gone_is_no_damage(settings, copy, monkeypatch):
+    monkeypatch.setattr("appliance.maintenance.weekly.nightly_copies", lambda _folder: [copy])
+    copy.unlink()
+    state, words = check_if_overdue(settings, now_ms=NOW_MS)
+    assert (state, words) == ("failed", f"{copy.name}: is not there any more")
+    with pytest.raises(CopyGone, match="is not there any more"):
+        check_newest([copy])
 
 
 def test_a_box_that_runs_is_left_in_peace(settings, copy):

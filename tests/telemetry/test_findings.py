@@ -6,15 +6,18 @@ from functools import partial
 import pytest
 from msgspec import structs
 
-from appliance.backups.words import DRILL, LAST, NONE, BackupLine
+from appliance.backups.journal import Run, note_run
+from appliance.backups.words import DRILL, LAST, NONE, OWN_CARD, BackupLine, backup_lines
 from appliance.clock import SINCE_BOOT, TOLD
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
 from appliance.maintenance.commands import record_run
+from appliance.maintenance.schedule import NIGHT
 from appliance.room import MIB
 from appliance.settings import Settings
 from appliance.telemetry.exposition import requests
 from appliance.telemetry.findings import Signs, all_findings, machine_findings, worst
+from appliance.telemetry.jobs import CALLED
 from appliance.telemetry.meter import Route
 from appliance.telemetry.power import Power
 from appliance.telemetry.queries import Contact, JobState, Unsent
@@ -41,8 +44,9 @@ FINE = Vitals(
 ALONE = Contact(is_enrolled=False, contact_at_ms=None, contact_error=None)
 AWAY = BackupLine("good", LAST, "The last one was made today.")
 NEVER = BackupLine("bad", NONE, "There is no backup.", "Plug a stick in.")
-OLD = BackupLine("bad", LAST, "The last one is 20 days old.", "Plug a stick in.")
-LATE = BackupLine("wait", LAST, "The last one is 4 days old.", "Plug a stick in.")
+OLD = BackupLine("bad", LAST, "It is 20 days old.", "Plug a stick in.", is_by_age=True)
+LATE = BackupLine("wait", LAST, "It is 4 days old.", "Plug a stick in.", is_by_age=True)
+OWN = BackupLine("bad", OWN_CARD, "It would be lost with the card.", "Plug a stick in.")
 FAILED_TRY = BackupLine("wait", "Last try", "It made none.", "Plug a stick in.")
 FAILED_DRILL = BackupLine("bad", DRILL, "It failed.", "Make a new one.")
 WELL = Signs(
@@ -63,8 +67,8 @@ WELL = Signs(
 )
 
 
-def failed(name):
-    return {"runs": [JobState(name, "failed", NOW_MS, "row 7 of an index is missing")]}
+def failed(name, effect="row 7 of an index is missing"):
+    return {"runs": [JobState(name, "failed", NOW_MS, effect)]}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,7 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         ({"backups": [OLD]}, ("now", "backups")),
         ({"backups": [LATE]}, ("soon", "backups")),
         ({"backups": [AWAY, FAILED_DRILL]}, ("now", "backups")),
+        ({"backups": [OWN]}, ("now", "backups")),
         ({"backups": [AWAY, FAILED_TRY], **failed("backup-to-stick")}, ("soon", "backups")),
         ({"backups": [OLD], "clock_quality": SINCE_BOOT}, ("soon", "clock")),  # how old?
         ({"unsent": Unsent(9, NOW_MS - 8 * DAY_MS)}, ("soon", "work")),
@@ -115,6 +120,9 @@ def test_the_machine_is_complained_of_only_when_a_person_should_do_something(cha
         (failed("quick-check"), ("now", "damage")),
         (failed("full-check"), ("now", "damage")),
         (failed("backup"), ("soon", "night")),
+        (failed("full-check", "nightly-20260920.db is not there any more"), ("soon", "night")),
+        (failed("full-check", "[Errno 2] No such file or directory: 'x.db'"), ("soon", "night")),
+        (failed("quick-check", "IOError: disk I/O error"), ("now", "damage")),
         ({"runs": [JobState("key-check", "ok", 1, "left as they are: 2 of …")]}, ("soon", "keys")),
     ],
 )
@@ -122,6 +130,42 @@ def test_the_school_is_told_what_to_do(changes, about):
     found = all_findings(structs.replace(WELL, **changes))
     assert [(each.level, each.about) for each in found] == ([about] if about else [])
     assert worst(found) == (about[0] if about else "works")
+
+
+@pytest.mark.parametrize("line", [OWN, FAILED_DRILL, FAILED_TRY, NEVER])
+def test_an_unsure_clock_hides_nothing_that_has_no_age(line):
+    sure = all_findings(structs.replace(WELL, backups=[line]))
+    unsure = all_findings(structs.replace(WELL, backups=[line], clock_quality=SINCE_BOOT))
+    assert [each for each in unsure if each.about != "clock"] == sure != []
+
+
+def test_a_backup_onto_the_own_card_is_none_away_from_it(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+
+    def made(at_ms, **more):
+        run = {"is_verified": True, "place": "/media/x", "words": "read", **more}
+        note_run(settings, Run(at_ms=at_ms, kind="backup", **run))
+        return backup_lines(settings, now_ms=NOW_MS)
+
+    lines = made(NOW_MS - 2, is_same_card=True)
+    found = all_findings(structs.replace(WELL, contact=ALONE, backups=lines))
+    assert [(each.level, each.about) for each in found] == [("now", "backups"), ("soon", "work")]
+    assert all(each.todo.endswith(".") for each in found)
+    made(NOW_MS - 1)
+    (line,) = made(NOW_MS, is_same_card=True)
+    assert (line.kind, line.title) == ("good", LAST), "one away is no worse for one beside it"
+
+
+def test_a_drill_that_was_long_ago_says_what_to_do(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    run = {"is_verified": True, "place": "/media/x", "words": "read", "file": "x.sealed"}
+    note_run(settings, Run(at_ms=NOW_MS, kind="backup", **run))
+    note_run(settings, Run(at_ms=NOW_MS - 16 * DAY_MS, kind="drill", **run))
+    lines = backup_lines(settings, now_ms=NOW_MS)
+    (found,) = all_findings(structs.replace(WELL, backups=lines))
+    assert (found.level, found.about) == ("soon", "backups")
+    assert "16 days ago" in found.words
+    assert "overnight" in found.todo
 
 
 def test_one_night_under_a_clock_that_ran_ahead_does_not_hide_how_old_a_copy_is(database):
@@ -136,6 +180,12 @@ def test_one_night_under_a_clock_that_ran_ahead_does_not_hide_how_old_a_copy_is(
         unsure = ask(now_ms=5, clock_quality=SINCE_BOOT)
     assert ("now", "backup") in {(each.level, each.about) for each in all_findings(signs)}
     assert "backup" not in {each.about for each in all_findings(unsure)}
+
+
+def test_every_piece_of_the_nights_work_has_a_name_a_keeper_knows():
+    assert {*CALLED} == {job.name for job in NIGHT} | {"room"}
+    (found,) = all_findings(structs.replace(WELL, **failed("reclaim-space")))
+    assert found.words.startswith("Giving room back to the card did not work: row 7")
 
 
 def test_what_must_be_done_today_stands_first():
