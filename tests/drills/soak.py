@@ -370,11 +370,12 @@ async def _look(term: Term) -> None:
 
 
 def _last_ms(term: Term, job: Job) -> int:
-    """When the job last did its work, or the school began; a weekly one has a week for it."""
+    """Since when the job is owed: the school's beginning, or a day or a week after it worked."""
     now_ms = term.times.now_ms()
     last_ms = last_success_at_ms(term.box.readers.here, job.name, now_ms=now_ms)
-    began_ms = round(MONDAY.timestamp() * 1_000)
-    return (began_ms if last_ms is None else last_ms) + (0 if job.weekday is None else 6 * DAY_MS)
+    if last_ms is None:
+        return round(MONDAY.timestamp() * 1_000)
+    return last_ms + job.period_ms - DAY_MS
 
 
 async def _settle_up(term: Term) -> None:
