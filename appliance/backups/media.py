@@ -191,12 +191,15 @@ def mounted(table: str) -> list[str]:
     """Where block devices are mounted (proc_pid_mountinfo(5)).
 
     The kernel writes blanks and backslashes in octal, and every other byte of a name as it is.
-    Once each: behind the unit's limits a stick that came while the box ran stands there twice.
+    Once each: behind the unit's limits a stick that came while the box ran stands there twice, and
+    so do /media and /mnt themselves, as parts of the system's own disk.
     """
-    found = []
+    found: dict[str, str] = {}
     for line in table.split("\n"):
         before, _, after = line.partition(" - ")
         fields, source = before.split(" "), after.split(" ")
         if len(fields) > 4 and len(source) > 1 and source[1].startswith("/dev/"):
-            found.append(OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
-    return list(dict.fromkeys(found))
+            place = OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4])
+            found.setdefault(place, fields[2])
+    system = found.get("/")
+    return [place for place, number in found.items() if place == "/" or number != system]
