@@ -17,8 +17,18 @@ def put_private(path: Path, content: bytes) -> None:
     """Put a file nobody else may read in place for good: all of it, or what was there before."""
     partial = path.with_suffix(".partial")
     _write(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), content)
-    partial.replace(path)
-    sync_path(path.parent)
+    put_in_place(partial, path)
+
+
+def put_in_place(partial: Path, target: Path) -> None:
+    """Give a file whose bytes are on disk its name, for good.
+
+    Then the file once more: a FAT stick begins a new name as an empty file's, and learns the
+    length only when the file itself is written out. Pulled out before, it held empty ones.
+    """
+    partial.replace(target)
+    sync_path(target)
+    sync_path(target.parent)
 
 
 def add_line(path: Path, line: bytes) -> None:

@@ -28,7 +28,7 @@ from appliance.backups.faults import (
     MediumReadOnly,
     WrongMedium,
 )
-from appliance.durable import put_private, sync_path
+from appliance.durable import put_in_place, put_private, sync_path
 from appliance.errors import StorageFull
 from appliance.settings import Settings
 
@@ -161,8 +161,7 @@ def appearing(target: Path) -> Iterator[Path]:
     try:
         yield partial
         sync_path(partial)
-        partial.replace(target)
-        sync_path(target.parent)
+        put_in_place(partial, target)
     except OSError:
         with suppress(OSError):  # the stick may be gone altogether
             partial.unlink(missing_ok=True)

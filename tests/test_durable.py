@@ -1,0 +1,47 @@
+"""What is put on a stick is there when the stick is pulled out."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from appliance.backups.media import appearing
+from appliance.durable import put_private
+from sync.stick import Stick
+
+HELD = "held"
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """Every file and folder that was put on disk, by the name it had at that moment."""
+    names, really = [], os.fsync
+
+    def noting(descriptor):
+        names.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return names
+
+
+def by_appearing(folder):
+    with appearing(folder / HELD) as partial:
+        partial.write_bytes(b"sealed")
+
+
+WRITERS = {
+    "mark": lambda folder: put_private(folder / HELD, b"{}"),
+    "backup": by_appearing,
+    "parcel": lambda folder: Stick(folder).write(PurePosixPath(HELD), b"segment"),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_a_file_is_put_on_disk_under_its_own_name_too(synced, tmp_path, write):
+    """The image's kernel showed it on FAT: synced under its first name only, it came back empty."""
+    write(tmp_path)
+    before, *_, last = synced
+    assert before.startswith(HELD) and before != HELD
+    assert HELD in synced
+    assert last == tmp_path.name
