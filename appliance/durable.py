@@ -1,6 +1,7 @@
 """On disk before anybody relies on it: a file's bytes, and then the name it goes by."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,6 +12,17 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder nobody else may look into, for good, if it is not there.
+
+    Before anything is put in it: on FAT the first names in a new folder go to disk with the one
+    above it, and syncing the folder itself would leave them in memory.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        sync_path(path.parent)
 
 
 def put_private(path: Path, content: bytes) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from appliance.backups.media import appearing
-from appliance.durable import put_private
+from appliance.backups.files import FILES
+from appliance.backups.media import FOLDER, MARK, appearing, prepare
+from appliance.durable import make_private_folder, put_private
 from sync.stick import Stick
+from tests.cast import new_id
 
 HELD = "held"
 
@@ -45,3 +47,13 @@ def test_a_file_is_put_on_disk_under_its_own_name_too(synced, tmp_path, write):
     assert before.startswith(HELD) and before != HELD
     assert HELD in synced
     assert last == tmp_path.name
+
+
+def test_a_new_folder_is_put_on_disk_before_what_is_in_it(synced, tmp_path):
+    """FAT writes the first names in it with the folder above: synced later, they stayed behind."""
+    prepare(tmp_path, new_id(), "Shule ya Msingi")
+    assert synced.index(tmp_path.name) < synced.index(MARK)
+    make_private_folder(tmp_path / FOLDER / FILES)
+    assert synced[-1] == FOLDER
+    make_private_folder(tmp_path / FOLDER / FILES)  # it is there
+    assert synced.count(FOLDER) == 2

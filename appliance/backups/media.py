@@ -28,7 +28,7 @@ from appliance.backups.faults import (
     MediumReadOnly,
     WrongMedium,
 )
-from appliance.durable import put_in_place, put_private, sync_path
+from appliance.durable import make_private_folder, put_in_place, put_private, sync_path
 from appliance.errors import StorageFull
 from appliance.settings import Settings
 
@@ -79,7 +79,7 @@ def prepare(root: Path, school_id: UUID, school_name: str, *, needed_bytes: int 
         if (free := shutil.disk_usage(root).free) < needed_bytes:
             raise MediumFull(f"{root} has {free} bytes free, {needed_bytes} are needed")
         mark = Mark(secrets.token_hex(4), school_id, school_name)
-        (root / FOLDER).mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(root / FOLDER)
         put_private(root / FOLDER / MARK, msgspec.json.encode(mark))
     return Medium(root, mark)
 
