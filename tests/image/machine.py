@@ -128,6 +128,11 @@ class Machine:
         with target.open("wb") as opened:
             subprocess.run(self._ssh(f"cat {path}"), stdout=opened, check=True, timeout=600)
 
+    def push(self, source, path):
+        """Copy a file into the box."""
+        with source.open("rb") as opened:
+            subprocess.run(self._ssh(f"cat > {path}"), stdin=opened, check=True, timeout=600)
+
     def begin(self, command):
         """Begin a command whose end nobody waits for: the box may be switched off meanwhile."""
         quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)

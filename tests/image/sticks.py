@@ -9,8 +9,7 @@ from tests.image.keeper import Keeper
 from tests.image.stage import Trouble
 
 STICK_MIB: Final = 64
-SMALL_MIB: Final = 36  # the least that is FAT 32
-SLOW_B_S: Final = 20_000  # so that a backup is being written for as long as it takes to pull
+SLOW_B_S: Final = 2_000  # a backup is being written for as long as it takes to pull
 WITHIN_S: Final = 120.0
 PAUSE_S: Final = 0.5
 FOR_DARASA: Final = {"nosuid", "nodev", "noexec", "nosymfollow", "noatime"}
@@ -19,7 +18,10 @@ MORE: Final = {
     "exfat": {"uid=970", "gid=970", "fmask=0077", "dmask=0077", "iocharset=utf8"},
     "ext4": {"idmapped", "errors=remount-ro"},
 }
-HALF_WRITTEN: Final = "until ls /run/media/*/darasa-backup/*.partial; do sleep .1; done"
+HALF_WRITTEN: Final = (
+    "timeout 120 sh -c 'until ls /run/media/*/darasa-backup/school-*.partial 2>&-; do sleep .1; done'"
+)
+OURS: Final = "This school's"
 
 
 def sticks_as_bought(stage):
@@ -43,6 +45,8 @@ def a_stick_pulled_out_of_a_backup(stage):
     keeper, target = Keeper(stage), stage.folder / "vfat.img"
     stage.machine.plug(target, "slow", bytes_s=SLOW_B_S)
     place = plugged_in(stage, "vfat")
+    if keeper.sticks()[place]["title"] != OURS:
+        raise Trouble(f"pulled out after a backup, it was no longer ours: {keeper.sticks()}")
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(keeper.back_up)
         stage.machine.run(HALF_WRITTEN)
@@ -52,7 +56,7 @@ def a_stick_pulled_out_of_a_backup(stage):
     if told.get("code") != "backup-medium-failed" or not stage.machine.is_healthy():
         raise Trouble(f"{status} {told}")
     stage.machine.plug(target, "again")
-    plugged_in(stage, "vfat")
+    place = plugged_in(stage, "vfat")
     run = backed_up(keeper, place)
     left = stage.machine.run(f"ls {place}/darasa-backup")
     stage.machine.pull("again")
@@ -60,10 +64,6 @@ def a_stick_pulled_out_of_a_backup(stage):
     if "partial" in left:
         raise Trouble(left)
     return f"{told['title']}: {told['detail']}; plugged in again: {run['words']}"
-
-
-def a_full_stick(stage):
-    """One without room is not offered; one that fills up says so, and nothing on it is lost."""
 
 
 def plugged_in(stage, kind):
