@@ -20,7 +20,7 @@ def synced(monkeypatch):
     names, really = [], os.fsync
 
     def noting(descriptor):
-        names.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         really(descriptor)
 
     monkeypatch.setattr(os, "fsync", noting)
@@ -44,7 +44,8 @@ def test_a_file_is_put_on_disk_under_its_own_name_too(synced, tmp_path, write):
     """The image's kernel showed it on FAT: synced under its first name only, it came back empty."""
     write(tmp_path)
     before, *_, last = synced
-    assert before.startswith(HELD) and before != HELD
+    assert before.startswith(HELD)
+    assert before != HELD
     assert HELD in synced
     assert last == tmp_path.name
 

@@ -133,7 +133,7 @@ def main(radio, name, wrong, right):
     box = seen["lease"]["router"]
     seen["pages"] = {path: ask(box, path) for path in ASKED}
     seen["knock"] = knock(box, SILENT_PORT)
-    print(json.dumps(seen))
+    sys.stdout.write(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -30,18 +30,21 @@ def stick(target, kind, size_mib, *files):
     make, label, table = KINDS[kind]
     inside = target.with_suffix(".part") if table else target
     blank(inside, size_mib - BEFORE_MIB if table else size_mib)
-    quiet = {"check": True, "capture_output": True}
-    subprocess.run([*make, label, inside], **quiet)
+    run(*make, label, inside)
     if files:
-        subprocess.run(["mcopy", "-i", inside, *files, "::"], **quiet)
+        run("mcopy", "-i", inside, *files, "::")
     if table:
         blank(target, size_mib)
         line = f"start={BEFORE_MIB}MiB, type={table}\n"
-        subprocess.run(["sfdisk", "-q", "-X", "dos", target], input=line.encode(), **quiet)
-        words = ["dd", f"if={inside}", f"of={target}", "bs=1M", f"seek={BEFORE_MIB}"]
-        subprocess.run([*words, "conv=notrunc,sparse"], **quiet)
+        run("sfdisk", "-q", "-X", "dos", target, input=line.encode())
+        words = ("dd", f"if={inside}", f"of={target}", "bs=1M", f"seek={BEFORE_MIB}")
+        run(*words, "conv=notrunc,sparse")
         inside.unlink()
     return target
+
+
+def run(*words, **more):
+    subprocess.run(words, check=True, capture_output=True, **more)
 
 
 def blank(target, size_mib):

@@ -23,14 +23,17 @@ from demo.day import fill_classroom, hang_up
 from demo.material import sample_material
 from demo.phone import Unexpected, Unreachable
 from demo.school import open_school
+from tests.image.radio import a_radio_of_its_own, the_radio_after_a_restart
 from tests.image.stage import Stage, Trouble
+from tests.image.stick_updates import a_stick_pulled_out_of_an_update, updates_from_a_stick
+from tests.image.sticks import a_stick_pulled_out_of_a_backup, sticks_as_bought
 from tests.image.updates import (
     goes_back,
     outlives_a_cut_in_an_update,
     refuses_strangers,
     updates,
-    updates_from_a_stick,
 )
+from tests.image.watchdog import comes_back_by_its_watchdog
 
 PUPILS = 6
 NAMED_PORTS = {"tcp 0.0.0.0:22", "tcp [::]:22", "tcp 0.0.0.0:80", "udp mdns", "itself"}
@@ -112,8 +115,10 @@ def survives_power_cuts(stage):
 STEPS = {
     each.__name__.replace("_", "-"): each
     for each in (
-        boots, claims, names_its_ports, tests_itself, refuses_strangers, survives_power_cuts,
-        outlives_a_cut_in_an_update, goes_back, updates, updates_from_a_stick,
+        boots, claims, names_its_ports, tests_itself, refuses_strangers, sticks_as_bought,
+        a_stick_pulled_out_of_a_backup, a_radio_of_its_own, the_radio_after_a_restart,
+        comes_back_by_its_watchdog, survives_power_cuts, outlives_a_cut_in_an_update, goes_back,
+        updates, a_stick_pulled_out_of_an_update, updates_from_a_stick,
     )
 }  # fmt: skip
 

@@ -19,7 +19,8 @@ MORE: Final = {
     "ext4": {"idmapped", "errors=remount-ro"},
 }
 HALF_WRITTEN: Final = (
-    "timeout 120 sh -c 'until ls /run/media/*/darasa-backup/school-*.partial 2>&-; do sleep .1; done'"
+    "timeout 120 sh -c"
+    " 'until ls /run/media/*/darasa-backup/school-*.partial 2>&-; do sleep .1; done'"
 )
 OURS: Final = "This school's"
 
