@@ -17,12 +17,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from card import cache_folder, search_path
+from card import cache_folder, missing_tools, search_path
 
 from demo.day import fill_classroom, hang_up
 from demo.material import sample_material
 from demo.phone import Unexpected, Unreachable
 from demo.school import open_school
+from tests.image.bought import TOOLS
 from tests.image.radio import a_radio_of_its_own, the_radio_after_a_restart
 from tests.image.stage import Stage, Trouble
 from tests.image.stick_updates import a_stick_pulled_out_of_an_update, updates_from_a_stick
@@ -131,6 +132,8 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--only", nargs="*", choices=STEPS, default=list(STEPS))
     told = parser.parse_args()
+    if missing := {TOOLS[name] for name in missing_tools(*TOOLS)}:
+        parser.error(f"apt-get install {' '.join(sorted(missing))}")
     told.build = told.build.resolve(strict=True)
     bad, began = 0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="darasa-image-", dir=told.build) as folder:
