@@ -7,6 +7,7 @@ import pytest
 
 from appliance.backups.files import FILES
 from appliance.backups.media import FOLDER, MARK, appearing, prepare
+from appliance.database.backup import back_up
 from appliance.durable import make_private_folder, put_private
 from sync.stick import Stick
 from tests.cast import new_id
@@ -48,6 +49,11 @@ def test_a_file_is_put_on_disk_under_its_own_name_too(synced, tmp_path, write):
     assert before != HELD
     assert HELD in synced
     assert last == tmp_path.name
+
+
+def test_so_is_a_plain_copy_of_the_database(synced, tmp_path, database):
+    back_up(database, tmp_path / HELD)
+    assert synced[-2:] == [HELD, tmp_path.name]
 
 
 def test_a_new_folder_is_put_on_disk_before_what_is_in_it(synced, tmp_path):
