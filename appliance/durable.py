@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -22,12 +23,33 @@ def sync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_private_folder(path: Path) -> None:
+    """Make a folder nobody else may look into, for good, if it is not there.
+
+    Before anything is put in it: on FAT the first names in a new folder go to disk with the one
+    above it, and syncing the folder itself would leave them in memory.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        sync_path(path.parent)
+
+
 def put_private(path: Path, content: bytes) -> None:
     """Put a file nobody else may read in place for good: all of it, or what was there before."""
     partial = path.with_suffix(".partial")
     _write(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), content)
-    partial.replace(path)
-    sync_path(path.parent)
+    put_in_place(partial, path)
+
+
+def put_in_place(partial: Path, target: Path) -> None:
+    """Give a file whose bytes are on disk its name, for good.
+
+    Then the file once more: a FAT stick begins a new name as an empty file's, and learns the
+    length only when the file itself is written out. Pulled out before, it held empty ones.
+    """
+    partial.replace(target)
+    sync_path(target)
+    sync_path(target.parent)
 
 
 def add_line(path: Path, line: bytes) -> None:

@@ -25,9 +25,10 @@ CONFIG: Final = (
     "USB_DWC3", "USB_XHCI_PLATFORM", "USB_EHCI_HCD_PLATFORM", "PHY_ROCKCHIP_INNO_USB2",  # USB
     "FAT_DEFAULT_UTF8",  # names on a stick
 )  # fmt: skip
-# Modules that a stick needs when it is plugged in: they must also be left in the image.
+# Modules that must also be left in the image.
 MODULES: Final = (
     "usb-storage", "uas", "sd_mod", "scsi_mod", "vfat", "fat", "exfat", "nls_cp437", "nls_ascii",
+    "mac80211_hwsim", "i6300esb",  # a radio and a watchdog for `make image-test`
 )  # fmt: skip
 # Nodes of the device tree that must not be switched off.
 NODES: Final = {

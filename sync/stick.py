@@ -137,7 +137,9 @@ def _write_whole(folder: int, name: str, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.rename(name + PARTIAL, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(name + PARTIAL, name, src_dir_fd=folder, dst_dir_fd=folder)
+        # Once more: FAT begins a new name as an empty file's, and learns its length only so.
+        os.fsync(file.fileno())
     _sync_folder(folder)
 
 

@@ -23,7 +23,7 @@ from nacl.secret import Aead
 from appliance.accounts.keys import SchoolKeys
 from appliance.backups.label import Label, open_for_box
 from appliance.backups.media import Medium, appearing, forget_cached
-from appliance.durable import is_regular, put_private
+from appliance.durable import is_regular, make_private_folder, put_private
 
 FILES: Final = "files"
 SEALED_ENDING: Final = ".sealed"
@@ -136,7 +136,7 @@ def _carry(blobs: Path, medium: Medium, keys: SchoolKeys, name: str) -> bool:
     content = source.read_bytes() if source.exists() else b""
     if not _is(content, name):
         return False
-    target.parent.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(target.parent)
     with appearing(target) as partial:
         partial.write_bytes(Aead(keys.sealing_key).encrypt(content))
         forget_cached(partial)

@@ -28,7 +28,7 @@ from appliance.backups.faults import (
     MediumReadOnly,
     WrongMedium,
 )
-from appliance.durable import put_private, sync_path
+from appliance.durable import make_private_folder, put_in_place, put_private, sync_path
 from appliance.errors import StorageFull
 from appliance.room import size
 from appliance.settings import Settings
@@ -81,7 +81,7 @@ def prepare(root: Path, school_id: UUID, school_name: str, *, needed_bytes: int 
         if (free := shutil.disk_usage(root).free) < needed_bytes:
             raise MediumFull(f"{root} has {size(free)} free, {size(needed_bytes)} are needed")
         mark = Mark(secrets.token_hex(4), school_id, school_name)
-        (root / FOLDER).mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(root / FOLDER)
         put_private(root / FOLDER / MARK, msgspec.json.encode(mark))
     return Medium(root, mark)
 
@@ -173,8 +173,7 @@ def appearing(target: Path) -> Iterator[Path]:
     try:
         yield partial
         sync_path(partial)
-        partial.replace(target)
-        sync_path(target.parent)
+        put_in_place(partial, target)
     except OSError:
         with suppress(OSError):  # the stick may be gone altogether
             partial.unlink(missing_ok=True)
@@ -203,12 +202,15 @@ def mounted(table: str) -> list[str]:
     """Where block devices are mounted (proc_pid_mountinfo(5)).
 
     The kernel writes blanks and backslashes in octal, and every other byte of a name as it is.
-    Once each: behind the unit's limits a stick that came while the box ran stands there twice.
+    Once each: behind the unit's limits a stick that came while the box ran stands there twice, and
+    so do /media and /mnt themselves, as parts of the system's own disk.
     """
-    found = []
+    found: dict[str, str] = {}
     for line in table.split("\n"):
         before, _, after = line.partition(" - ")
         fields, source = before.split(" "), after.split(" ")
         if len(fields) > 4 and len(source) > 1 and source[1].startswith("/dev/"):
-            found.append(OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
-    return list(dict.fromkeys(found))
+            place = OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4])
+            found.setdefault(place, fields[2])
+    system = found.get("/")
+    return [place for place, number in found.items() if place == "/" or number != system]

@@ -17,7 +17,7 @@ from msgspec import Struct
 from appliance.database.connection import open_connection
 from appliance.database.faults import BackupFailed, BackupUnusable, NoRoomToMigrate
 from appliance.database.reader import Reader
-from appliance.durable import sync_path
+from appliance.durable import put_in_place, sync_path
 
 COPIES: Final = "before-*.db"
 COPIES_MAX: Final = 2  # of this update and of the one before it
@@ -71,7 +71,8 @@ def back_up(path: Path, target: Path) -> BackupResult:
     if checked != "ok":
         partial.unlink()
         raise BackupFailed(f"backup of {path} to {target}: {checked}")
-    _put_in_place(partial, target)
+    sync_path(partial)
+    put_in_place(partial, target)
     return BackupResult(
         size_bytes=target.stat().st_size,
         pages=pages,
@@ -158,10 +159,3 @@ def _checked(partial: Path) -> str:
     flags = apsw.SQLITE_OPEN_READONLY
     with closing(apsw.Connection(str(partial), flags=flags)) as copy:
         return str(copy.execute("PRAGMA quick_check(1)").get)
-
-
-def _put_in_place(partial: Path, target: Path) -> None:
-    """Make the bytes and then the name durable, in this order."""
-    sync_path(partial)
-    partial.replace(target)
-    sync_path(target.parent)

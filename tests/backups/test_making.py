@@ -265,6 +265,7 @@ def test_sticks_are_found_where_they_are_mounted():
         "22 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n"
         "40 22 8:1 / /media/My\\040stick rw,nosuid shared:1 - vfat /dev/sda1 rw\n"
         "41 22 0:30 / /run rw - tmpfs tmpfs rw\n"
+        "42 22 179:2 /media /media ro - ext4 /dev/mmcblk0p2 ro\n"  # the unit's own doing
     )
     assert mounted(table) == ["/", "/media/My stick"]
     assert mounted(table * 2) == ["/", "/media/My stick"]  # as a unit that was there first sees it

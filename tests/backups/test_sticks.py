@@ -31,6 +31,7 @@ def plugged(tmp_path, stick):
         "22 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n"
         f"40 22 8:1 / {stick} rw - vfat /dev/sda1 rw\n"
         "41 22 8:2 / /media/gone rw - vfat /dev/sdb1 rw\n"
+        "42 22 179:2 /media /media rw - ext4 /dev/mmcblk0p2 rw\n"  # so the unit may write there
     )
     return {"mounts": table, "under": (str(tmp_path), "/media")}
 

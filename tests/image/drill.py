@@ -17,20 +17,24 @@ import tempfile
 import time
 from pathlib import Path
 
-from card import cache_folder, search_path
+from card import cache_folder, missing_tools, search_path
 
 from demo.day import fill_classroom, hang_up
 from demo.material import sample_material
 from demo.phone import Unexpected, Unreachable
 from demo.school import open_school
+from tests.image.bought import TOOLS
+from tests.image.radio import a_radio_of_its_own, the_radio_after_a_restart
 from tests.image.stage import Stage, Trouble
+from tests.image.stick_updates import a_stick_pulled_out_of_an_update, updates_from_a_stick
+from tests.image.sticks import a_stick_pulled_out_of_a_backup, sticks_as_bought
 from tests.image.updates import (
     goes_back,
     outlives_a_cut_in_an_update,
     refuses_strangers,
     updates,
-    updates_from_a_stick,
 )
+from tests.image.watchdog import comes_back_by_its_watchdog
 
 PUPILS = 6
 NAMED_PORTS = {"tcp 0.0.0.0:22", "tcp [::]:22", "tcp 0.0.0.0:80", "udp mdns", "itself"}
@@ -112,8 +116,10 @@ def survives_power_cuts(stage):
 STEPS = {
     each.__name__.replace("_", "-"): each
     for each in (
-        boots, claims, names_its_ports, tests_itself, refuses_strangers, survives_power_cuts,
-        outlives_a_cut_in_an_update, goes_back, updates, updates_from_a_stick,
+        boots, claims, names_its_ports, tests_itself, refuses_strangers, sticks_as_bought,
+        a_stick_pulled_out_of_a_backup, a_radio_of_its_own, the_radio_after_a_restart,
+        comes_back_by_its_watchdog, survives_power_cuts, outlives_a_cut_in_an_update, goes_back,
+        updates, a_stick_pulled_out_of_an_update, updates_from_a_stick,
     )
 }  # fmt: skip
 
@@ -126,6 +132,8 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--only", nargs="*", choices=STEPS, default=list(STEPS))
     told = parser.parse_args()
+    if missing := {TOOLS[name] for name in missing_tools(*TOOLS)}:
+        parser.error(f"apt-get install {' '.join(sorted(missing))}")
     told.build = told.build.resolve(strict=True)
     bad, began = 0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="darasa-image-", dir=told.build) as folder:

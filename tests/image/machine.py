@@ -58,21 +58,31 @@ class Machine:
         words += ["-drive", f"if=none,id=card,format=qcow2,file={self._disk},cache=writeback"]
         words += ["-device", "virtio-blk-device,drive=card"]
         words += ["-netdev", net, "-device", "virtio-net-device,netdev=net"]
+        words += ["-device", "i6300esb", "-action", "watchdog=reset"]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
 
-    def plug(self, stick):
-        """Push a stick into the running box."""
+    def plug(self, stick, name="stick", *, bytes_s=0):
+        """Push a stick into the running box; `bytes_s`: how fast it takes what is written."""
+        self._tell(
+            f"drive_add 0 if=none,id={name},format=raw,throttling.bps-write={bytes_s},file={stick}",
+            f"device_add usb-storage,drive={name},id={name},serial={name}",
+        )
+
+    def pull(self, name="stick"):
+        """Pull a stick out, whoever writes on it."""
+        self._tell(f"device_del {name}")
+
+    def _tell(self, *commands):
+        """Type commands at qemu's monitor."""
         with closing(socket.socket(socket.AF_UNIX)) as monitor:
-            monitor.settimeout(10)
+            monitor.settimeout(30)
             monitor.connect(str(self._monitor))
-            monitor.sendall(
-                f"drive_add 0 if=none,id=stick,format=raw,readonly=on,file={stick}\n"
-                "device_add usb-storage,drive=stick\n"
-                "info usb\n".encode()
-            )
             said = b""
-            while b"Device" not in said:
-                said += monitor.recv(4096)
+            for number, command in enumerate(["", *commands]):
+                monitor.sendall(f"{command}\n".encode() if number else b"")
+                while said.count(b"(qemu) ") <= number:
+                    said += monitor.recv(4096)
+        assert b"rror" not in said, said.decode(errors="replace")
 
     def kill(self):
         """Pull the plug."""
@@ -117,6 +127,11 @@ class Machine:
         """Copy a file out of the box."""
         with target.open("wb") as opened:
             subprocess.run(self._ssh(f"cat {path}"), stdout=opened, check=True, timeout=600)
+
+    def push(self, source, path):
+        """Copy a file into the box."""
+        with source.open("rb") as opened:
+            subprocess.run(self._ssh(f"cat > {path}"), stdin=opened, check=True, timeout=600)
 
     def begin(self, command):
         """Begin a command whose end nobody waits for: the box may be switched off meanwhile."""

@@ -34,7 +34,7 @@ def test_the_kernel_has_every_part_the_image_needs(kernel):
     assert lacking(config) == []
 
 
-def test_the_image_keeps_every_module_that_a_stick_needs(kernel):
+def test_the_image_keeps_every_module_that_sticks_and_its_own_test_need(kernel):
     _, _, names = kernel
     assert left_out(names) == []
 

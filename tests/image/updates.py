@@ -1,4 +1,4 @@
-"""The steps of `make image-test` that write a slot: whole, half, broken, strange, from a stick."""
+"""The steps of `make image-test` that write a slot: whole, half, broken, strange."""
 
 import json
 import re
@@ -11,8 +11,6 @@ from pathlib import Path
 from random import Random
 
 from bundle import Signer, make_bundle, throwaway_signer
-from card import file_system
-from layout import Part
 
 from tests.image.stage import Trouble
 
@@ -95,18 +93,6 @@ def updates(stage):
     )
 
 
-def updates_from_a_stick(stage):
-    """The same from a stick that is plugged into the running box; it goes on from there."""
-    bundle = next_release(stage)
-    stage.until_good()
-    before = stage.slot()
-    stage.machine.plug(stick_with(bundle, stage.folder / "stick.ext4"))
-    stage.machine.run("udevadm wait --timeout=60 --settle /dev/disk/by-label/UPDATE")
-    stage.machine.run("mkdir /run/stick && mount -o ro /dev/disk/by-label/UPDATE /run/stick")
-    took, said = timed(stage, f"{INSTALL} /run/stick/{bundle.name}")
-    return "from a USB stick, " + started_from_the_other(stage, before, took, said)
-
-
 def started_from_the_other(stage, before, took, said):
     again = stage.cut_under_load()
     stage.until_good()
@@ -174,16 +160,6 @@ def change(slot, path, text, scratch):
     words = ["debugfs", "-R", f"cat {path}", slot]
     there = subprocess.run(words, text=True, capture_output=True, check=True).stdout
     assert there == (text or ""), f"{path} was not changed"
-
-
-def stick_with(bundle, target):
-    """Make a stick of one file system with the bundle on it."""
-    tree = target.with_suffix(".tree")
-    tree.mkdir()
-    (tree / bundle.name).hardlink_to(bundle)
-    size_mib = (bundle.stat().st_size >> 20) + 64
-    file_system(target, tree, Part("UPDATE", 0, size_mib), epoch=1_767_225_600, journal=False)
-    return target
 
 
 class Served:

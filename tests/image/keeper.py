@@ -1,0 +1,63 @@
+"""The keeper at the box, over the same addresses as the pages: sticks, backups, what is wrong."""
+
+import http.client
+import json
+from contextlib import closing
+from typing import Final
+
+from tests.image.stage import Trouble
+
+PATIENCE_S: Final = 900.0  # emulated, a backup takes minutes: it is restored to test it
+
+
+class Keeper:
+    """Signed in once; every question is a connection of its own."""
+
+    def __init__(self, stage):
+        self._port = stage.machine.http
+        self._head = {"content-type": "application/json"}
+        me = stage.room.school.keeper
+        self._sign_in({"sign_in_name": me.sign_in_name, "password": me.password})
+
+    def sticks(self):
+        """What is plugged in, as the page *Backups* shows it: by place."""
+        _, told = self.ask("GET", "/api/v1/box/backups")
+        return {each["place"]: each for each in told["sticks"]}
+
+    def take(self, place):
+        """One tap: the stick is this school's."""
+        return self.must("POST", "/api/v1/box/backup-sticks", {"place": place})
+
+    def back_up(self):
+        """Make a backup; return what came of it, which may be a sentence about the stick."""
+        return self.ask("POST", "/api/v1/box/backups")
+
+    def must(self, method, path, body=None):
+        """Ask for what has to work."""
+        status, told = self.ask(method, path, body)
+        if status >= http.client.BAD_REQUEST:
+            raise Trouble(f"{method} {path}: {status} {told}")
+        return told
+
+    def ask(self, method, path, body=None):
+        """Return the status and what was said."""
+        answer, content = self._send(method, path, body)
+        return answer.status, json.loads(content)
+
+    def page(self, path):
+        """A page as it is shown."""
+        return self._send("GET", path, None)[1].decode()
+
+    def _sign_in(self, who):
+        answer, content = self._send("POST", "/api/v1/sessions", who)
+        if answer.status != http.client.CREATED:
+            raise Trouble(f"the keeper cannot sign in: {content}")
+        self._head["cookie"] = answer.headers["set-cookie"].partition(";")[0]
+
+    def _send(self, method, path, body):
+        place = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
+        with closing(place) as asked:
+            content = None if body is None else json.dumps(body)
+            asked.request(method, path, content, self._head)
+            answer = asked.getresponse()
+            return answer, answer.read()
