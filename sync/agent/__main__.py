@@ -78,7 +78,8 @@ def _status(settings: Settings, told: argparse.Namespace) -> int:
         if told.json:
             print(msgspec.json.format(msgspec.json.encode(status.status(db)), indent=2).decode())
         else:
-            print("\n".join(plain_lines(sync_status(db), now_ms=system_clock())))
+            lines = plain_lines(sync_status(db), now_ms=system_clock())
+            print("\n".join(lines + status.room_lines(db, settings.blobs)))
     return 0
 
 
