@@ -45,7 +45,8 @@ from appliance.maintenance.weekly import check_if_overdue
 from appliance.repair import Footing, find_footing
 from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import listening_socket, port_of, serve, serve_lessons
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings
+from appliance.settings_reading import load_settings, unknown_variables
 
 FAILED: Final = 1
 NO_DATABASE: Final = "start `darasa-box serve` or `darasa-box migrate` once"
@@ -61,6 +62,8 @@ def run(words: Sequence[str]) -> int:
     told = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
+        for unknown in unknown_variables(os.environ):
+            print(f"{unknown} It is passed over.", file=sys.stderr)
         settings = load_settings(told.config, os.environ)
         listen(settings.clock_file, settings.clock_floor)  # what is named by time is named well
         status: int = told.command(settings, told)

@@ -25,7 +25,8 @@ from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
 from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings
+from appliance.settings_reading import load_settings, unknown_variables
 from sync.agent import answers, arriving, enrolment, status, stick, verifying
 from sync.agent.agent import Agent, Seams, hardware_name
 from sync.agent.boards import fingerprint
@@ -59,6 +60,8 @@ def run(words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line a request is no event
     try:
+        for unknown in unknown_variables(os.environ):
+            print(f"{unknown} It is passed over.", file=sys.stderr)
         settings = load_settings(told.config, os.environ)
         answer: int = told.command(settings, told)
     except DarasaError as error:
