@@ -44,10 +44,10 @@ def _with_code(label: Label, typed: str) -> Opened:
     try:
         keys = open_sealed_keys(label.sealed_keys, typed)
     except (WrongRecoveryCode, msgspec.DecodeError) as error:
-        raise WrongPassphrase("the code does not open it") from error
+        raise WrongPassphrase(f"it is one of {label.school_name}") from error
     found = open_for_box(label.for_box, keys.sealing_key)
     if found is None:
-        raise WrongPassphrase("the code belongs to older keys of this school")
+        raise WrongPassphrase(f"it belongs to older keys of {label.school_name}")
     return Opened(found, typed)
 
 
