@@ -48,7 +48,7 @@ from appliance.repair import Footing, find_footing
 from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import listening_socket, port_of, serve, serve_lessons
 from appliance.settings import Settings
-from appliance.settings_reading import load_settings, unknown_variables
+from appliance.settings_reading import load_forgivingly, mistakes
 
 FAILED: Final = 1
 
@@ -63,9 +63,9 @@ def run(words: Sequence[str]) -> int:
     told = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        for unknown in unknown_variables(os.environ):
-            print(f"{unknown} It is passed over.", file=sys.stderr)
-        settings = load_settings(told.config, os.environ)
+        for mistake in mistakes(os.environ):
+            print(mistake, file=sys.stderr)
+        settings = load_forgivingly(told.config, os.environ)
         listen(settings.clock_file, settings.clock_floor)  # what is named by time is named well
         status: int = told.command(settings, told)
     except DarasaError as error:

@@ -1,8 +1,9 @@
 """Reading the settings, and saying of one that is not right what it is for and how it is written.
 
 From one TOML file and the environment; the environment wins. `DARASA_PORT=80` sets `port`. In the
-file an unknown name is an error. An unknown DARASA_ variable is told and passed over: a school
-must not stay shut after a power cut because somebody mistyped a setting it can do without.
+file a mistake is an error. A mistaken DARASA_ variable is told, and the box serves without it: a
+school must not stay shut after a power cut because somebody mistyped what it can do without. The
+agent refuses a value that cannot be: without a bound the link may cost more than the school has.
 """
 
 import tomllib
@@ -39,20 +40,42 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings. Raises SettingWrong: unknown, out of range, or no such file."""
     values = {} if path is None else _from_file(path)
     values |= {
-        name: _checked(name, environ[variable], f"the variable {variable}")
+        name: _checked(name, environ[variable], f"The variable {variable}")
         for variable, name in VARIABLES.items()
         if variable in environ
     }
     return Settings(**values)
 
 
+def load_forgivingly(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read them without the variables that are mistaken. Raises SettingWrong for the file."""
+    wrong = wrong_values(environ)
+    return load_settings(path, {name: environ[name] for name in environ if name not in wrong})
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Say of each variable that was meant for the box and means nothing to it which one does."""
     return [
-        _no_setting(name, ENVIRONMENT_PREFIX)
+        f"{_no_setting(name, ENVIRONMENT_PREFIX)} It was passed over."
         for name in sorted(environ)
         if _is_meant_for_us(name) and name not in VARIABLES
     ]
+
+
+def wrong_values(environ: Mapping[str, str]) -> dict[str, str]:
+    """Say of each variable whose value cannot be what it takes."""
+    found = {}
+    for name in sorted(VARIABLES.keys() & environ.keys()):
+        try:
+            load_settings(None, {name: environ[name]})
+        except SettingWrong as error:
+            found[name] = f"{error.detail} The usual value counts until it is corrected."
+    return found
+
+
+def mistakes(environ: Mapping[str, str]) -> list[str]:
+    """Everything that the box serves without, in whole sentences."""
+    return [*unknown_variables(environ), *wrong_values(environ).values()]
 
 
 def _is_meant_for_us(name: str) -> bool:

@@ -90,9 +90,10 @@ The same names, in lower case and without the prefix, may stand in a TOML file g
     lesson_hours = "7:30-12,13-16"
     link_day_bytes_max = 20000000
 
-A variable that is misspelt is passed over, and *This box*, `darasa-box doctor` and the start say
-which one is meant. A value that cannot be, or an unknown name in the file, is an error: the box
-says what the setting takes and does not start with it; one that runs is not touched.
+A variable that is misspelt, or cannot have its value, is passed over by the box, which serves as
+usual; *This box*, `darasa-box doctor` and the start say what it takes and which one is meant. The
+agent does not start with such a value, since it may be a bound of the link. In the file for
+`--config` any mistake is an error: nothing starts with it, and what runs is not touched.
 
 {markdown(head, setting_rows(Settings, ENVIRONMENT_PREFIX))}
 

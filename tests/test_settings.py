@@ -3,9 +3,16 @@ from pathlib import Path
 import pytest
 
 from appliance.__main__ import run
-from appliance.health.misspelt import setting_findings
+from appliance.health.mistakes import setting_findings
 from appliance.settings import Settings
-from appliance.settings_reading import SettingWrong, load_settings, unknown_variables
+from appliance.settings_reading import (
+    SettingWrong,
+    load_forgivingly,
+    load_settings,
+    mistakes,
+    unknown_variables,
+)
+from sync.agent.__main__ import run as agent
 
 
 def test_without_a_file_the_appliance_defaults_hold():
@@ -60,9 +67,16 @@ def test_hours_of_a_school_are_taken(hours):
     assert load_settings(None, {"DARASA_LESSON_HOURS": hours}).lesson_hours == hours
 
 
-def test_a_mistake_in_a_variable_names_the_variable():
-    with pytest.raises(SettingWrong, match="the variable DARASA_PORT cannot be empty"):
-        load_settings(None, {"DARASA_PORT": ""})
+def test_a_variable_that_cannot_be_stops_the_agent_and_not_the_school():
+    environ = {"DARASA_LINK_HOURS": "18:00-6", "DARASA_QUEUE_MAX": "20", "DARASA_PORT": ""}
+    with pytest.raises(SettingWrong, match="The variable DARASA_PORT cannot be empty"):
+        load_settings(None, environ)
+    found = load_forgivingly(None, environ)
+    assert (found.link_hours, found.queue_max, found.port) == ("", 20, 8000)
+    hours, port = mistakes(environ)
+    assert hours.startswith("The variable DARASA_LINK_HOURS cannot be `18:00-6`. It takes hours")
+    assert port.endswith("The usual value counts until it is corrected.")
+    assert [each.words for each in setting_findings(environ)] == [hours, port]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +90,7 @@ def test_a_mistake_in_a_variable_names_the_variable():
 )
 def test_a_misspelt_variable_is_told_and_the_school_serves(name, words):
     environ = {name: "8-12", "PATH": "x", "DARASA_PORT": "1"}
-    assert unknown_variables(environ) == [f"{name} {words}"]
+    assert unknown_variables(environ) == [f"{name} {words} It was passed over."]
     assert load_settings(None, environ).lesson_hours == "7-17"
     (finding,) = setting_findings(environ)
     assert (finding.level, finding.words) == ("soon", f"{name} {words} It was passed over.")
@@ -87,12 +101,16 @@ def test_what_belongs_to_somebody_else_is_not_misspelt(name):
     assert unknown_variables({name: "x"}) == []
 
 
-def test_every_command_says_which_variable_it_passed_over(tmp_path, monkeypatch, capsys):
+def test_every_command_says_what_it_passed_over(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DARASA_LESON_HOURS", "8-12")
+    monkeypatch.setenv("DARASA_LESSON_DAYS", "mo-fr")
     assert run(["migrate"]) == 0
     told = capsys.readouterr().err
     assert "DARASA_LESON_HOURS is no setting; is DARASA_LESSON_HOURS meant?" in told
+    assert "The variable DARASA_LESSON_DAYS cannot be `mo-fr`. It takes the first three" in told
+    assert agent(["status"]) == 1
+    assert "A setting is not right: The variable DARASA_LESSON_DAYS" in capsys.readouterr().err
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):

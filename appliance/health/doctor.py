@@ -15,7 +15,7 @@ from appliance.backups.journal import repairs
 from appliance.clock import clock_quality, system_clock
 from appliance.database.damaged import ask
 from appliance.health.figures import figures, machine_figures
-from appliance.health.misspelt import setting_findings
+from appliance.health.mistakes import setting_findings
 from appliance.health.network import network_figures, network_findings, read_network
 from appliance.maintenance.stops import Mark, read_mark
 from appliance.settings import Settings

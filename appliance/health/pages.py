@@ -19,7 +19,7 @@ from appliance.health.bundle import bundle
 from appliance.health.clock_setting import clock_read, local_ms, set_clock
 from appliance.health.doctor import diagnose
 from appliance.health.figures import figures
-from appliance.health.misspelt import setting_findings
+from appliance.health.mistakes import setting_findings
 from appliance.health.models import ClockForm, PhoneTime
 from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.poster import HTTP_PORT, lasting, ways_in

@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line a request is no event
     try:
         for unknown in unknown_variables(os.environ):
-            print(f"{unknown} It is passed over.", file=sys.stderr)
+            print(unknown, file=sys.stderr)
         settings = load_settings(told.config, os.environ)
         answer: int = told.command(settings, told)
     except DarasaError as error:
