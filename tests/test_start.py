@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import socket
 import time
 from contextlib import closing
 
@@ -237,16 +236,6 @@ def test_a_second_box_of_a_folder_touches_nothing_and_says_so(settings, capsys):
     assert upload.exists()
     assert settings.running.read_bytes() == b"running\n"
     assert repairs(settings) == []
-
-
-def test_a_port_that_is_taken_is_told_with_what_to_do(settings, monkeypatch, capsys):
-    with socket.create_server(("0.0.0.0", 0)) as other:
-        monkeypatch.setenv("DARASA_PORT", str(other.getsockname()[1]))
-        assert run(["serve"]) == 1
-    told = capsys.readouterr().err
-    assert "The box cannot open its port: port" in told
-    assert "set DARASA_PORT to another number" in told
-    assert "Errno" not in told
 
 
 @pytest.mark.parametrize(
