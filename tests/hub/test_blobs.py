@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from appliance.attachments.queries import files_of
-from appliance.room import FILES_BYTES_MIN
+from appliance.room import FILES_BYTES_MIN, card_of
 from appliance.submissions.commands import hand_in
 from appliance.submissions.models import HandIn, Stamp
 from sync.agent.blobs import Blobs, drop_orphans
@@ -153,6 +153,7 @@ async def test_files_come_back_only_while_the_card_has_room_and_then_by_themselv
     assert not path.exists()
     assert 0 < path.with_suffix(".part").stat().st_size < len(PHOTO)
     assert "files wait for room on the card count=1" in caplog.messages
+    assert "reserve" not in card_of(path.parents[1]).sheds
     assert "1 files of hand-ins wait to come back" in room_lines(on_a_card.db, path.parent)[0]
     delete_films(path.parents[1])
     await on_a_card.agent.one_try()
