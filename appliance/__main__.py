@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.accounts.faults import NotClaimed
+from appliance.accounts.faults import NotClaimed, WrongRecoveryCode
 from appliance.accounts.queries import identity, is_claimed, school
 from appliance.app import APP_VERSION
 from appliance.attachments.keeping import clear_incoming
@@ -205,14 +205,22 @@ def _restore_drill(settings: Settings, _told: argparse.Namespace) -> int:
 
 
 def _restore(settings: Settings, told: argparse.Namespace) -> int:
-    ask = partial(input, "Recovery code, or the district's code for this backup: ")
+    ask = partial(_typed, "Recovery code, or the district's code for this backup: ")
     for line in restore_school(settings, told.backup, code=ask, now_ms=system_clock()):
         print(line)
     return 0
 
 
+def _typed(question: str) -> str:
+    """Ask on the console. Raises WrongRecoveryCode where nobody is there to answer."""
+    try:
+        return input(question)
+    except EOFError as error:
+        raise WrongRecoveryCode("nothing was typed") from error
+
+
 def _open_keys(settings: Settings, told: argparse.Namespace) -> int:
-    open_keys(settings, told.sealed, input("Recovery code: "))
+    open_keys(settings, told.sealed, _typed("Recovery code: "))
     print(f"the keys are in {settings.keys}")
     return 0
 

@@ -125,6 +125,13 @@ def test_another_code_opens_nothing(settings, recovery_code, stick, tmp_path, mo
     assert not (tmp_path / "new" / "keys").exists()
 
 
+def test_where_nobody_types_a_code_nothing_is_opened(settings, stick, monkeypatch, capsys):
+    assert run(["backup", "--plain", str(stick)]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert run(["open-keys", f"{stick}.keys"]) == 1
+    assert "nothing was typed" in capsys.readouterr().err
+
+
 def test_keys_that_are_there_are_not_replaced(settings, recovery_code, stick, monkeypatch):
     assert run(["backup", "--plain", str(stick)]) == 0
     keys = read_keys(settings.keys)

@@ -30,7 +30,7 @@ from appliance.settings_reading import load_settings, unknown_variables
 from sync.agent import answers, arriving, enrolment, status, stick, verifying
 from sync.agent.agent import Agent, Seams, hardware_name
 from sync.agent.boards import fingerprint
-from sync.agent.faults import NotJoined, StickTrouble
+from sync.agent.faults import AgentRunsAlready, NotJoined, StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
 from sync.agent.recovery import notice_restored
 from sync.agent.rotation import begin_rotation
@@ -309,7 +309,7 @@ def _alone(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DataDirInUse(f"an agent already runs on {data_dir}") from error
+            raise AgentRunsAlready(f"it looks after {data_dir}") from error
         yield
 
 
