@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from appliance.accounts.faults import NotClaimed, WrongRecoveryCode
 from appliance.accounts.queries import identity, is_claimed, school
 from appliance.app import APP_VERSION
 from appliance.attachments.keeping import clear_incoming
@@ -22,6 +23,7 @@ from appliance.backups.words import plain_backup_lines
 from appliance.clock import listen, system_clock
 from appliance.courses.commands import foresee_import
 from appliance.courses.disk import course_on_disk, import_from_disk, report_lines
+from appliance.database.faults import DatabaseMissing
 from appliance.database.integrity import full_check, quick_check
 from appliance.database.lock import only_box, shared_lock
 from appliance.database.migrate import (
@@ -35,7 +37,7 @@ from appliance.database.readers import Readers
 from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.erasures.listing import forget_listed
-from appliance.errors import DarasaError, NotFound
+from appliance.errors import DarasaError
 from appliance.health.bundle import write_bundle
 from appliance.health.doctor import diagnose
 from appliance.health.doctor import lines as doctor_lines
@@ -45,10 +47,10 @@ from appliance.maintenance.weekly import check_if_overdue
 from appliance.repair import Footing, find_footing
 from appliance.restore import back_up_plainly, open_keys, restore_school
 from appliance.server import listening_socket, port_of, serve, serve_lessons
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings
+from appliance.settings_reading import load_forgivingly, mistakes
 
 FAILED: Final = 1
-NO_DATABASE: Final = "start `darasa-box serve` or `darasa-box migrate` once"
 
 
 def main() -> None:
@@ -61,14 +63,17 @@ def run(words: Sequence[str]) -> int:
     told = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        settings = load_settings(told.config, os.environ)
+        for mistake in mistakes(os.environ):
+            print(mistake, file=sys.stderr)
+        settings = load_forgivingly(told.config, os.environ)
         listen(settings.clock_file, settings.clock_floor)  # what is named by time is named well
         status: int = told.command(settings, told)
     except DarasaError as error:
         print(f"{error.title}: {error.detail}\n{error.hint}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(f"The machine refused: {error}", file=sys.stderr)
+        what = f": {error.filename}" if error.filename else ""
+        print(f"The machine refused: {error.strerror or error}{what}", file=sys.stderr)
         return FAILED
     return status
 
@@ -184,7 +189,7 @@ def _backup_medium(settings: Settings, told: argparse.Namespace) -> int:
     with closing(Readers(settings.database)) as readers:
         known = school(readers.here)
     if known is None:
-        raise NotFound("this box is not a school yet; claim it first")
+        raise NotClaimed("it was never claimed")
     medium = prepare_alone(settings, told.folder, known.id, known.name)
     print(f"{medium.root} takes the backups of {known.name}, every night that it is plugged in.")
     return 0
@@ -202,14 +207,22 @@ def _restore_drill(settings: Settings, _told: argparse.Namespace) -> int:
 
 
 def _restore(settings: Settings, told: argparse.Namespace) -> int:
-    ask = partial(input, "Recovery code, or the district's code for this backup: ")
+    ask = partial(_typed, "Recovery code, or the district's code for this backup: ")
     for line in restore_school(settings, told.backup, code=ask, now_ms=system_clock()):
         print(line)
     return 0
 
 
+def _typed(question: str) -> str:
+    """Ask on the console. Raises WrongRecoveryCode where nobody is there to answer."""
+    try:
+        return input(question)
+    except EOFError as error:
+        raise WrongRecoveryCode("nothing was typed") from error
+
+
 def _open_keys(settings: Settings, told: argparse.Namespace) -> int:
-    open_keys(settings, told.sealed, input("Recovery code: "))
+    open_keys(settings, told.sealed, _typed("Recovery code: "))
     print(f"the keys are in {settings.keys}")
     return 0
 
@@ -231,7 +244,7 @@ def _import_course(settings: Settings, told: argparse.Namespace) -> int:
     with shared_lock(settings.data_dir), closing(Readers(settings.database)) as readers:
         known = school(readers.here)
         if known is None:
-            raise NotFound("this box is not a school yet; claim it first")
+            raise NotClaimed("it was never claimed")
         course = course_on_disk(told.folder, language=known.locale)
         report = foresee_import(readers.here, known.id, course)
         if not told.dry_run:
@@ -276,7 +289,7 @@ def _doctor(settings: Settings, told: argparse.Namespace) -> int:
 
 def _require_database(settings: Settings) -> None:
     if not settings.database.exists():
-        raise NotFound(f"{settings.database} is not there; {NO_DATABASE}")
+        raise DatabaseMissing(f"{settings.database} is not there")
 
 
 def _parser() -> argparse.ArgumentParser:

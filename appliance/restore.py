@@ -16,6 +16,9 @@ from appliance.accounts.faults import WrongRecoveryCode
 from appliance.accounts.keys import (
     SEALED,
     SchoolKeys,
+    complete_keys,
+    is_of,
+    lacking,
     new_recovery_code,
     open_sealed_keys,
     write_keys,
@@ -31,7 +34,7 @@ from appliance.backups.whose import joined_district, newer_words, school_here
 from appliance.database.backup import BackupResult, back_up, reading
 from appliance.database.faults import BackupUnusable
 from appliance.database.lock import exclusive_lock
-from appliance.database.restoring import restore_backup
+from appliance.database.restoring import require_school, restore_backup
 from appliance.errors import Conflict
 from appliance.settings import Settings
 from appliance.web.moments import moment
@@ -61,6 +64,7 @@ def restore_school(
         if not backup.is_file():
             raise BackupUnusable(f"{backup} is not there")
         if not is_sealed(backup):
+            require_school(backup)
             _refuse_other_school(settings, *_whose(backup))
             restore_backup(backup, settings.database, aside)
             put_in_place(settings, turn_of(backup))
@@ -108,10 +112,10 @@ def _school_of_box(settings: Settings) -> UUID | None:
 
 def _write_missing_keys(settings: Settings, keys: SchoolKeys, code: str | None) -> list[str]:
     """Keys that are there stay; a new board takes those of the backup, and PINs go on working."""
-    if settings.keys.exists():
+    if not lacking(settings.keys):
         return []
     new_code = code or new_recovery_code()
-    write_keys(settings.keys, keys, new_code)
+    _put_keys(settings, keys, new_code)
     if code:
         return ["The keys came with it: PINs and passwords work as before."]
     return [
@@ -139,12 +143,22 @@ def _what_returns(settings: Settings, name: str, aside: Path) -> list[str]:
 def open_keys(settings: Settings, sealed: Path, recovery_code: str) -> None:
     """Write the school's keys again. Raises WrongRecoveryCode, KeysPresent."""
     with exclusive_lock(settings.data_dir):
-        if settings.keys.exists():
-            raise KeysPresent(f"{settings.keys} is there")
+        if not lacking(settings.keys):
+            raise KeysPresent(f"{settings.keys} has all of them")
         try:
             keys = open_sealed_keys(sealed.read_bytes(), recovery_code)
         except msgspec.DecodeError as error:
             raise WrongRecoveryCode(f"{sealed} does not hold sealed keys: {error}") from error
+        if not is_of(settings.keys, keys):
+            raise KeysPresent(f"what is left in {settings.keys} is of other keys")
+        _put_keys(settings, keys, recovery_code)
+
+
+def _put_keys(settings: Settings, keys: SchoolKeys, recovery_code: str) -> None:
+    """All of them on a new board; where some were lost, those."""
+    if settings.keys.is_dir() and is_of(settings.keys, keys):
+        complete_keys(settings.keys, keys, recovery_code)
+    else:
         write_keys(settings.keys, keys, recovery_code)
 
 

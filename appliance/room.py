@@ -26,6 +26,7 @@ FILES_BYTES_MIN: Final = 200 * MIB  # twenty files of the largest size that is t
 RESERVE_BYTES_MIN: Final = 32 * MIB  # two WAL files of the size they are kept at
 CARD_PART: Final = 100  # the reserve is at most this part of the card
 SMALL_CARD_BYTES: Final = 10_000 * MIB  # below it everything counts by parts
+COURSE_TIMES: Final = 2  # its text lies in the log and in the file: measured 1.8 times
 START_BYTES: Final = 512 << 10  # SQLite's index of the log takes 32 KiB, marks and commits a page
 
 Shed = Literal["logs", "readings", "copies", "files", "reserve"]
@@ -55,6 +56,17 @@ class NoRoomForCopies(StorageFull):
     hint = "Follow the runbook, section The card is almost full. Earlier backups are still good."
 
 
+class NoRoomForCourses(StorageFull):
+    """A course is lessons for a class, and what is left on the card is for its hand-ins."""
+
+    code = "no-room-for-courses"
+    title = "The school box has no room for this course"
+    hint = (
+        "Nothing was kept; the courses that are there go on as they were. Tell the person who"
+        " looks after the school box: space must be freed first."
+    )
+
+
 class Card(Struct, frozen=True):
     """How much of it there is and how much is free."""
 
@@ -74,18 +86,31 @@ def card_of(folder: Path) -> Card:
     return Card(usage.total, usage.free)
 
 
+def has_room_for_files(folder: Path) -> bool:
+    """Whether files may be kept, whoever brings them; else what is left is for hand-ins."""
+    return "files" not in card_of(folder).sheds
+
+
 def require_room_for_files(folder: Path) -> None:
     """Raises NoRoomForFiles when what is left is for hand-ins."""
-    card = card_of(folder)
-    if "files" in card.sheds:
-        raise NoRoomForFiles(f"{size(card.free_bytes)} free")
+    if not has_room_for_files(folder):
+        raise NoRoomForFiles(f"{size(card_of(folder).free_bytes)} free")
 
 
 def require_room_for_copies(folder: Path, size_bytes: int) -> None:
     """Raises NoRoomForCopies unless so much may be written and hand-ins keep their room."""
+    _require_room(folder, size_bytes, NoRoomForCopies)
+
+
+def require_room_for_course(folder: Path, size_bytes: int) -> None:
+    """Raises NoRoomForCourses unless so much text may be kept and hand-ins keep their room."""
+    _require_room(folder, COURSE_TIMES * size_bytes, NoRoomForCourses)
+
+
+def _require_room(folder: Path, size_bytes: int, refusal: type[StorageFull]) -> None:
     card = card_of(folder)
     if "files" in Card(card.total_bytes, card.free_bytes - size_bytes).sheds:
-        raise NoRoomForCopies(f"{size(card.free_bytes)} free, {size(size_bytes)} needed")
+        raise refusal(f"{size(card.free_bytes)} free, {size(size_bytes)} needed")
 
 
 def require_room_to_start(folder: Path, reserve: Path) -> None:

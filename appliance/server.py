@@ -109,13 +109,28 @@ def refusal_in(group: ExceptionGroup[Exception]) -> Exception:
     return found
 
 
+class PortRefused(DarasaError):
+    """Another program listens there, or the system lets nobody but itself."""
+
+    code = "port-refused"
+    title = "The box cannot open its port"
+    hint = (
+        "Does another program listen there, or another school's box? End it, or set DARASA_PORT to"
+        " another number. Ports below 1024 are opened by darasa-box.socket."
+    )
+
+
 def listening_socket(settings: Settings) -> socket.socket:
-    """Take the socket systemd passed, or bind our own."""
+    """Take the socket systemd passed, or bind our own. Raises PortRefused."""
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
         return socket.socket(fileno=SYSTEMD_FIRST_FD)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, settings.port))
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise PortRefused(f"port {settings.port} of {settings.host}: {error.strerror}") from error
     listener.listen(BACKLOG)  # from here on a phone waits instead of being refused
     return listener
 

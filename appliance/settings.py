@@ -1,29 +1,23 @@
 """Everything a school may set, with its unit and range.
 
-Read from one TOML file and the environment; the environment wins. `DARASA_PORT=80`
-sets `port`. An unknown name in the file is an error (a typo must not be silent); an
-unknown `DARASA_` variable is not, because the agent and the hub have their own.
+How they are read, and what is said of one that is not right: settings_reading.py.
 """
 
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
-from appliance.errors import Invalid
-
-ENVIRONMENT_PREFIX: Final = "DARASA_"
-
-
-class SettingWrong(Invalid):
-    """The file of settings, or a DARASA_ variable, says what no box can do."""
-
-    code = "setting-wrong"
-    title = "A setting is not right"
-    hint = "Correct it in the file or the DARASA_ variable, and start again."
+# As people write them; 24 is the end of the day.
+HOUR: Final = r"([01]?\d|2[0-4])"
+MOMENT: Final = r"(([01]?\d|2[0-3])(:[0-5]\d)?|24(:00)?)"
+DAY: Final = "(mon|tue|wed|thu|fri|sat|sun)"
+HOURS_FORM: Final = "hours from 0 to 24, as `18-6,12-13`, or nothing"
+MOMENTS_FORM: Final = "hours from 0 to 24, as `7:30-12,13-16`, or nothing"
+DAYS_FORM: Final = (
+    "the first three letters of English days, as `sun-thu` or `mon-fri,sat`, or nothing"
+)
+NAME_FORM: Final = "small letters, digits and hyphens, as `darasa`"
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +43,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         str,
         Meta(
             pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+            extra={"form": NAME_FORM},
             description="Name announced on the local network, without `.local`.",
         ),
     ] = "darasa"
@@ -77,16 +72,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     link_hours: Annotated[
         str,
         Meta(
-            pattern=r"^$|^\d{1,2}-\d{1,2}(,\d{1,2}-\d{1,2})*$",
-            description="Local hours open to everything, as `18-6,12-13`; outside them only"
-            " hand-ins and marks are sent. Empty: always.",
+            pattern=rf"^$|^{HOUR}-{HOUR}(,{HOUR}-{HOUR})*$",
+            extra={"form": HOURS_FORM},
+            description="Local hours open to everything; outside them only hand-ins and marks are"
+            " sent. Empty: always.",
         ),
     ] = ""
     lesson_hours: Annotated[
         str,
         Meta(
-            pattern=r"^$|^\d{1,2}(:[0-5]\d)?-\d{1,2}(:[0-5]\d)?(,\d{1,2}(:[0-5]\d)?-\d{1,2}(:[0-5]\d)?)*$",
-            description="Local hours in which lessons may be given, as `7:30-12,13-16`;"
+            pattern=rf"^$|^{MOMENT}-{MOMENT}(,{MOMENT}-{MOMENT})*$",
+            extra={"form": MOMENTS_FORM},
+            description="Local hours in which lessons may be given;"
             " housekeeping keeps out of them and of the 20 minutes around. Empty: it only waits"
             " until nobody has asked for anything in 5 minutes.",
         ),
@@ -94,10 +91,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     lesson_days: Annotated[
         str,
         Meta(
-            pattern=r"^$|^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?"
-            r"(,(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?)*$",
-            description="Days on which lessons may begin, as `sun-thu` or `mon-fri,sat`. Empty:"
-            " every day.",
+            pattern=rf"^$|^{DAY}(-{DAY})?(,{DAY}(-{DAY})?)*$",
+            extra={"form": DAYS_FORM},
+            description="Days on which lessons may begin. Empty: every day.",
         ),
     ] = ""
     reserve_bytes: Annotated[
@@ -195,28 +191,3 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def hands_off(self) -> Path:
         """There while the box repairs: the agent lets go of the files until it is gone."""
         return self.data_dir / "hands-off"
-
-
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises SettingWrong: unknown, out of range, or no such file."""
-    values: dict[str, Any] = {}
-    try:
-        if path is not None:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        values |= from_environment(environ)
-        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingWrong(f"{path}: {error}") from error
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-        raise SettingWrong(f"{path or 'from the environment'}: {error}") from error
-
-
-def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Pick the settings named in the environment, still as text."""
-    names = {f"{ENVIRONMENT_PREFIX}{name.upper()}": name for name in Settings.__struct_fields__}
-    return {name: environ[key] for key, name in names.items() if key in environ}
-
-
-def _decode_path(wanted: type, value: Any) -> Path:
-    assert wanted is Path, wanted
-    return Path(value).expanduser()

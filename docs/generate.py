@@ -22,7 +22,8 @@ from appliance.app import create_app
 from appliance.database.migrate import EDGE_MIGRATIONS, migrate
 from appliance.errors import DarasaError
 from appliance.maintenance.schedule import NIGHT, Job
-from appliance.settings import ENVIRONMENT_PREFIX, Settings
+from appliance.settings import Settings
+from appliance.settings_reading import ENVIRONMENT_PREFIX
 from sync.hub.settings import PREFIX, HubSettings
 from sync.hub.telemetry import WHAT, WHAT_HERE, WHAT_IS_BEHIND
 from sync.registry import NOT_SYNCED, TABLES
@@ -78,8 +79,21 @@ def settings() -> str:
     """Every setting of the box and the hub, from their Structs."""
     head = ("variable", "default", "allowed", "what")
     return f"""\
-Box and agent read the same names, in lower case and without the prefix, from the TOML file
-given with `--config`; a variable wins over the file.
+Box and agent read these variables. On the image they stand in `/etc/darasa/box.env`, one a line:
+
+    DARASA_LESSON_HOURS=7:30-12,13-16
+    DARASA_LINK_DAY_BYTES_MAX=20000000
+
+The same names, in lower case and without the prefix, may stand in a TOML file given with
+`--config`; a variable wins over the file:
+
+    lesson_hours = "7:30-12,13-16"
+    link_day_bytes_max = 20000000
+
+A variable that is misspelt, or cannot have its value, is passed over by the box, which serves as
+usual; *This box*, `darasa-box doctor` and the start say what it takes and which one is meant. The
+agent does not start with such a value, since it may be a bound of the link. In the file for
+`--config` any mistake is an error: nothing starts with it, and what runs is not touched.
 
 {markdown(head, setting_rows(Settings, ENVIRONMENT_PREFIX))}
 
@@ -102,11 +116,11 @@ def setting_rows(struct: type, prefix: str) -> Iterator[tuple[str, str, str, str
 
 
 def allowed(meta: object) -> str:
-    """Say the range or the pattern of one setting."""
-    ge, le, pattern = (getattr(meta, name) for name in ("ge", "le", "pattern"))
+    """Say the range or the form of one setting."""
+    ge, le, extra = (getattr(meta, name) for name in ("ge", "le", "extra"))
     if ge is not None:
         return f"{ge} to {le}"
-    return f"`{pattern}`" if pattern else ""
+    return str(extra["form"]) if extra else ""
 
 
 # Errors -----------------------------------------------------------------------------------

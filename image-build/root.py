@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from kernel import BOARD_TREE
-from program import PYTHON, install_program
+from program import LAUNCHERS, PYTHON, install_program
 from scan import findings
 
 HERE: Final = Path(__file__).parent
@@ -46,6 +46,11 @@ DRIVERS: Final = (
     "sd_mod", "usb-storage", "uas", "xhci-hcd", "xhci-plat-hcd", "dwc3", "vfat", "exfat", "ntfs3",
     "nls_iso8859-1", "nbd", "dm-verity", "squashfs", "loop", "zram", "mac80211",
 )  # fmt: skip
+# What the runbook has a keeper type.
+ON_PATH: Final = {
+    "board-selftest": "/usr/lib/darasa/board-selftest",
+    **dict.fromkeys(LAUNCHERS, "/usr/lib/darasa/as-darasa"),
+}
 NO_TRACE_OF_BUILD: Final = "var/lib/dpkg/*-old"
 
 
@@ -133,7 +138,8 @@ def _place_files(root: Path, build: Mapping[str, str]) -> None:
         (root / name).mkdir(exist_ok=True)
     for profile in root.glob("usr/lib/NetworkManager/system-connections/*"):
         profile.chmod(0o600)  # NetworkManager takes no other
-    (root / "usr/bin/board-selftest").symlink_to("/usr/lib/darasa/board-selftest")
+    for name, target in ON_PATH.items():
+        (root / "usr/bin" / name).symlink_to(target)
 
 
 def _enable(root: Path) -> None:

@@ -7,7 +7,17 @@ import re
 import pytest
 
 from appliance.__main__ import run
-from appliance.accounts.keys import SEALED, new_keys, new_recovery_code, read_keys, write_keys
+from appliance.accounts.keys import (
+    NODE_KEY,
+    PIN_PEPPER,
+    SEALED,
+    SEALING_KEY,
+    new_keys,
+    new_recovery_code,
+    open_sealed_keys,
+    read_keys,
+    write_keys,
+)
 from appliance.database.lock import shared_lock
 from appliance.database.readers import Readers
 from appliance.settings import Settings
@@ -115,12 +125,54 @@ def test_another_code_opens_nothing(settings, recovery_code, stick, tmp_path, mo
     assert not (tmp_path / "new" / "keys").exists()
 
 
+def test_where_nobody_types_a_code_nothing_is_opened(settings, stick, monkeypatch, capsys):
+    assert run(["backup", "--plain", str(stick)]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert run(["open-keys", f"{stick}.keys"]) == 1
+    assert "nothing was typed" in capsys.readouterr().err
+
+
 def test_keys_that_are_there_are_not_replaced(settings, recovery_code, stick, monkeypatch):
     assert run(["backup", "--plain", str(stick)]) == 0
     keys = read_keys(settings.keys)
     type_in(monkeypatch, recovery_code)
     assert run(["open-keys", f"{stick}.keys"]) == 1
     assert read_keys(settings.keys) == keys
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [(PIN_PEPPER,), (NODE_KEY, PIN_PEPPER, SEALING_KEY, SEALED), (SEALING_KEY, SEALED)],
+    ids=["one", "all", "two"],
+)
+def test_keys_that_were_lost_from_their_folder_come_back_and_the_others_stay(
+    settings, recovery_code, stick, monkeypatch, lost
+):
+    assert run(["backup", "--plain", str(stick)]) == 0
+    keys = read_keys(settings.keys)
+    (settings.keys / NODE_KEY).write_bytes(bytes(32))  # changed since
+    (settings.keys / "else").write_bytes(b"kept")
+    for name in lost:
+        (settings.keys / name).unlink()
+    type_in(monkeypatch, recovery_code)
+    assert run(["open-keys", f"{stick}.keys"]) == 0
+    found = read_keys(settings.keys)
+    assert (found.pin_pepper, found.sealing_key) == (keys.pin_pepper, keys.sealing_key)
+    assert found.node_key == (keys.node_key if NODE_KEY in lost else bytes(32))
+    assert (settings.keys / "else").read_bytes() == b"kept"
+    assert open_sealed_keys((settings.keys / SEALED).read_bytes(), recovery_code) == keys
+
+
+def test_what_is_left_of_another_schools_keys_is_not_mixed(
+    settings, recovery_code, stick, monkeypatch, capsys
+):
+    assert run(["backup", "--plain", str(stick)]) == 0
+    (settings.keys / PIN_PEPPER).unlink()
+    (settings.keys / SEALING_KEY).write_bytes(bytes(32))
+    type_in(monkeypatch, recovery_code)
+    assert run(["open-keys", f"{stick}.keys"]) == 1
+    assert "is of other keys" in capsys.readouterr().err
+    assert not (settings.keys / PIN_PEPPER).exists()
 
 
 def test_a_file_that_holds_no_keys_is_said_to_hold_none(settings, tmp_path, monkeypatch, capsys):

@@ -136,7 +136,10 @@ def refusal(process):
 def test_a_port_that_is_taken_is_told(serving, no_trouble):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert "The machine refused" in refusal(serving(env={"DARASA_PORT": str(port)}))
+        told = refusal(serving(env={"DARASA_PORT": str(port)}))
+    assert f"The box cannot open its port: port {port} of" in told
+    assert "set DARASA_PORT to another number" in told
+    assert "Errno" not in told
 
 
 @pytest.mark.system

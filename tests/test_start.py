@@ -10,6 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from appliance.__main__ import run
+from appliance.__main__ import run as box
 from appliance.accounts.keys import NODE_KEY, PIN_PEPPER, SEALING_KEY
 from appliance.backups.journal import repairs
 from appliance.database.agent import AgentDatabase
@@ -21,6 +22,7 @@ from appliance.repair import LOST_LOG, ONLY_LESSONS, find_footing
 from appliance.room import can_start, card_of, keep_reserve
 from appliance.settings import Settings
 from demo.processes import PYTHON, Process, box_process, free_port, until_healthy
+from sync.agent.__main__ import run as agent
 from tests.cast import NOW_MS
 from tests.drills.small_school import make_small_school
 from tests.full_disk import delete_films, fill, small_card, small_files, wear_out, why_no_card
@@ -278,10 +280,31 @@ def test_a_second_box_of_a_folder_touches_nothing_and_says_so(settings, capsys):
     with only_box(settings.data_dir):
         for command in ("serve", "migrate"):
             assert run([command]) == 1
-            assert "another darasa-box looks after" in capsys.readouterr().err
+            told = capsys.readouterr().err
+            assert "This school's box runs already" in told
+            assert "There is nothing to do" in told
+            assert "Stop darasa-box" not in told
     assert upload.exists()
     assert settings.running.read_bytes() == b"running\n"
     assert repairs(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "todo"),
+    [
+        ([box, "status"], "`darasa-box migrate` once"),
+        ([box, "doctor"], "`darasa-box migrate` once"),
+        ([box, "backup"], "`darasa-box migrate` once"),
+        ([agent, "status"], "`darasa-box migrate` once"),
+    ],
+)
+def test_a_command_in_the_wrong_folder_says_so(command, todo, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DARASA_DATA_DIR", str(tmp_path))
+    program, *words = command
+    assert program(words) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"There is no school in this folder: {tmp_path}/school.db is not there")
+    assert todo in told
 
 
 @pytest.mark.system
@@ -293,7 +316,7 @@ def test_of_two_boxes_on_two_ports_the_first_goes_on_and_stops_well(settings):
         asyncio.run(until_healthy(first, port))
         second.start()
         wait_for_end(second)
-        assert "another darasa-box looks after" in second.tail()
+        assert "This school's box runs already" in second.tail()
         asyncio.run(until_healthy(first, port))
     assert "FileNotFoundError" not in first.tail()
     assert not settings.running.exists()

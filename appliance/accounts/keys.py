@@ -82,7 +82,7 @@ def open_sealed_keys(sealed: bytes, recovery_code: str) -> SchoolKeys:
     try:
         plain = SealedBox(private).decrypt(told.box)
     except CryptoError as error:
-        raise WrongRecoveryCode("the recovery code does not open these keys") from error
+        raise WrongRecoveryCode("the keys stay closed") from error
     return msgspec.msgpack.decode(plain, type=SchoolKeys)
 
 
@@ -104,6 +104,31 @@ def write_keys(folder: Path, keys: SchoolKeys, recovery_code: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
     sync_path(folder.parent)
+
+
+def lacking(folder: Path) -> list[str]:
+    """What is not there of a school's keys, or is damaged."""
+    whole = {NODE_KEY: KEY_BYTES, PIN_PEPPER: KEY_BYTES, SEALING_KEY: KEY_BYTES}
+    found = [name for name, size in whole.items() if _size_bytes(folder / name) != size]
+    return found if _size_bytes(folder / SEALED) else [*found, SEALED]
+
+
+def is_of(folder: Path, keys: SchoolKeys) -> bool:
+    """Whether what is left of a school's keys there is of these; a node may have a new one."""
+    wanted = {PIN_PEPPER: keys.pin_pepper, SEALING_KEY: keys.sealing_key}
+    there = [name for name in wanted if name not in lacking(folder)]
+    return all((folder / name).read_bytes() == wanted[name] for name in there)
+
+
+def complete_keys(folder: Path, keys: SchoolKeys, recovery_code: str) -> None:
+    """Put what is lacking into a folder of keys that is there; what is whole stays."""
+    made = {NODE_KEY: keys.node_key, PIN_PEPPER: keys.pin_pepper, SEALING_KEY: keys.sealing_key}
+    for name in lacking(folder):
+        put_private(folder / name, made.get(name) or seal_keys(keys, recovery_code))
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def read_keys(folder: Path) -> SchoolKeys:

@@ -41,6 +41,7 @@ from appliance.backups.nightly import turns
 from appliance.backups.order import next_turn
 from appliance.backups.queries import named_files, origin
 from appliance.backups.rotation import Aged, kept
+from appliance.backups.sticks import needed_bytes
 from appliance.backups.trial import TRIAL_FACTOR, Tried, try_out, workroom
 from appliance.database.backup import back_up, reading, row_count
 from appliance.database.migrate import schema_version
@@ -74,11 +75,7 @@ def back_up_away(
             require_room_for_copies(work, int(size_bytes * TRIAL_FACTOR))
             back_up(settings.database, copy)
             made = _made(settings, copy, app_version=app_version, now_ms=now_ms)
-            medium = (
-                prepare(root, made.school.id, made.school.name)
-                if root
-                else find(settings, made.school.id)
-            )
+            medium = _prepared(made, root) if root else find(settings, made.school.id)
             run = _backed_up(made, medium, copy, work)
     except (DarasaError, OSError) as error:
         place = str(root or settings.backup_dir)
@@ -100,6 +97,12 @@ def _made(settings: Settings, copy: Path, *, app_version: str, now_ms: int) -> M
         raise NotClaimed("this box is not a school yet: there is nothing to back up")
     keys = read_keys(settings.keys)
     return Made(settings=settings, school=known, keys=keys, app_version=app_version, now_ms=now_ms)
+
+
+def _prepared(made: Made, root: Path) -> Medium:
+    """What `backup-medium` refuses is not written on either."""
+    needed = needed_bytes(made.settings, root)
+    return prepare(root, made.school.id, made.school.name, needed_bytes=needed)
 
 
 def _backed_up(made: Made, medium: Medium, copy: Path, work: Path) -> Run:

@@ -16,8 +16,14 @@ from appliance.backups.queries import whose_file
 from appliance.backups.whose import joined_district
 from appliance.database.backup import reading
 from appliance.durable import put_private
+from appliance.room import has_room_for_files
 from appliance.settings import Settings
 
+NO_ROOM: Final = (
+    "photos and files stay on the stick: the card is almost full. Keep the stick. Those that the"
+    " district has come back by themselves when there is room; for the others put in a larger card"
+    " and restore again before the school goes on."
+)
 NAMED_MAX: Final = 20  # a screen of the console
 
 
@@ -44,19 +50,25 @@ def _with_code(label: Label, typed: str) -> Opened:
     try:
         keys = open_sealed_keys(label.sealed_keys, typed)
     except (WrongRecoveryCode, msgspec.DecodeError) as error:
-        raise WrongPassphrase("the code does not open it") from error
+        raise WrongPassphrase(f"it is one of {label.school_name}") from error
     found = open_for_box(label.for_box, keys.sealing_key)
     if found is None:
-        raise WrongPassphrase("the code belongs to older keys of this school")
+        raise WrongPassphrase(f"it belongs to older keys of {label.school_name}")
     return Opened(found, typed)
 
 
 def bring_files(settings: Settings, folder: Path, label: Label, keys: SchoolKeys) -> list[str]:
-    """Put the files of hand-ins back beside the database; return what a keeper should know."""
-    missing, brought = [], 0
+    """Put the files of hand-ins back beside the database; return what a keeper should know.
+
+    As far as the card has room: what is left is for what is handed in from now on.
+    """
+    missing, brought, left = [], 0, 0
     for name in names_in(label):
         target, sealed = settings.blobs / name, sealed_at(folder, name, keys)
         if target.exists():
+            continue
+        if not has_room_for_files(settings.data_dir):
+            left += 1
             continue
         content = open_file(sealed, name, keys) if sealed.exists() else None
         if content is None:
@@ -66,6 +78,7 @@ def bring_files(settings: Settings, folder: Path, label: Label, keys: SchoolKeys
         put_private(target, content)
         brought += 1
     words = [f"{brought} photos and files of hand-ins came back."] if brought else []
+    words += [f"{left} {NO_ROOM}"] if left else []
     return words + (_missing(settings, missing) if missing else [])
 
 

@@ -12,6 +12,7 @@ from appliance.courses.models import ImportReport
 from appliance.courses.uploads import FILES_MAX, UNPACKED_BYTES_MAX
 from appliance.database.writer import Writer
 from appliance.errors import TooLarge
+from appliance.room import require_room_for_course
 
 
 def course_on_disk(path: Path, *, language: str) -> Course:
@@ -23,7 +24,8 @@ def course_on_disk(path: Path, *, language: str) -> Course:
 def import_from_disk(
     database: Path, school_id: UUID, course: Course, *, now_ms: int
 ) -> ImportReport:
-    """Keep `course` through a writer of this process's own."""
+    """Keep `course` through a writer of this process's own. Raises NoRoomForCourses."""
+    require_room_for_course(database.parent, course.size_bytes)
     writer = Writer(database)
     writer.start()
     try:

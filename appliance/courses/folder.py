@@ -101,6 +101,12 @@ class Course(Struct, frozen=True):
     modules: list[Module]
     left_out: list[LeftOut]
 
+    @property
+    def size_bytes(self) -> int:
+        """Of what pupils would read."""
+        lessons = (lesson for module in self.modules for lesson in module.lessons)
+        return sum(len(each.body.encode()) for lesson in lessons for each in lesson.sections)
+
     def content_hash(self) -> bytes:
         """SHA-256 over what pupils would see; the same folder gives the same bytes."""
         content = (self.title, self.language, self.modules)

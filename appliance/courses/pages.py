@@ -16,7 +16,9 @@ from appliance.courses.queries import course_cards
 from appliance.courses.uploads import UPLOAD_BYTES_MAX, Upload, pack, read_upload, unpack
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
-from appliance.errors import Invalid, TooLarge
+from appliance.errors import Invalid, StorageFull, TooLarge
+from appliance.room import require_room_for_course
+from appliance.settings import Settings
 
 IMPORT_PAGE: Final = "courses/templates/import.html"
 
@@ -41,6 +43,7 @@ async def preview_import(
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
     readers: NamedDependency[Readers],
+    settings: NamedDependency[Settings],
 ) -> Template:
     """Show what the import would do; nothing is kept yet."""
     try:
@@ -48,7 +51,8 @@ async def preview_import(
         course = await asyncio.to_thread(
             read_folder, upload.files, name=upload.name, language=actor.locale
         )
-    except (Invalid, TooLarge) as refused:
+        require_room_for_course(settings.data_dir, course.size_bytes)
+    except (Invalid, TooLarge, StorageFull) as refused:
         return Template(IMPORT_PAGE, context={"problem": refused}, status_code=refused.status)
     report = await readers.read(foresee_import, actor.school_id, course)
     context = {"report": report, "course": course, "packed": pack(upload.files), "upload": upload}
@@ -60,6 +64,7 @@ async def confirm_import(
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
     writer: NamedDependency[Writer],
+    settings: NamedDependency[Settings],
     clock: NamedDependency[Clock],
 ) -> Redirect:
     """Keep what the preview showed."""
@@ -67,6 +72,7 @@ async def confirm_import(
     course = await asyncio.to_thread(
         read_folder, upload.files, name=upload.name, language=actor.locale
     )
+    require_room_for_course(settings.data_dir, course.size_bytes)
     report = await writer.write(import_course, actor.school_id, course, now_ms=clock())
     return Redirect(f"/teach/courses/{report.course_id}", status_code=303)
 

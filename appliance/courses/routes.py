@@ -17,14 +17,17 @@ from appliance.courses.queries import course_cards, course_outline
 from appliance.courses.uploads import UPLOAD_BYTES_MAX, read_upload
 from appliance.database.readers import Readers
 from appliance.database.writer import Writer
+from appliance.room import require_room_for_course
+from appliance.settings import Settings
 
 
 @post("/api/v1/courses/import", status_code=200, request_max_body_size=UPLOAD_BYTES_MAX)
-async def post_course_import(
+async def post_course_import(  # noqa: PLR0913, PLR0917 -- a route's arguments are its dependencies
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
     writer: NamedDependency[Writer],
     readers: NamedDependency[Readers],
+    settings: NamedDependency[Settings],
     clock: NamedDependency[Clock],
     dry_run: FromQuery[bool] = False,  # noqa: FBT002 -- a query parameter
 ) -> ImportReport:
@@ -38,6 +41,7 @@ async def post_course_import(
     )
     if dry_run:
         return await readers.read(foresee_import, actor.school_id, course)
+    require_room_for_course(settings.data_dir, course.size_bytes)
     return await writer.write(import_course, actor.school_id, course, now_ms=clock())
 
 

@@ -1,6 +1,7 @@
 """What can go wrong with the database as such.
 
 DarasaError
+├── DatabaseMissing    a command was given where no school's file is
 ├── SchemaMismatch     the file and the program are of different releases
 │   └── SchemaTooNew   and this program cannot work on it
 ├── MigrationFailed    the file is as it was before
@@ -26,6 +27,18 @@ from appliance.errors import Busy, Conflict, DarasaError, StorageFull
 TRANSACTION_ENDING: Final = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError)
 
 OWNED_WORDS: Final = "the district owns this row"  # as the `_owned` triggers say it
+
+
+class DatabaseMissing(DarasaError):
+    """A command was given where no school's file is."""
+
+    code = "database-missing"
+    status = 404
+    title = "There is no school in this folder"
+    hint = (
+        "Is DARASA_DATA_DIR the school's folder? On the image it is /var/lib/darasa. A new box gets"
+        " its file from `darasa-box serve`, or `darasa-box migrate` once."
+    )
 
 
 class SchemaMismatch(DarasaError):
@@ -103,6 +116,17 @@ class DataDirInUse(DarasaError):
     status = 409
     title = "The school's files are in use"
     hint = "Stop darasa-box and darasa-agent first, then try again."
+
+
+class BoxRunsAlready(DataDirInUse):
+    """Another darasa-box serves this folder, or brings it to its release."""
+
+    code = "box-runs-already"
+    title = "This school's box runs already"
+    hint = (
+        "There is nothing to do: the school is served, and this command has touched nothing."
+        " `darasa-box status` and `darasa-box doctor` look at it while it runs."
+    )
 
 
 class WriteFailed(DarasaError):

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from appliance.database.faults import DataDirInUse
+from appliance.database.faults import BoxRunsAlready, DataDirInUse
 
 LOCK_NAME: Final = "school.lock"
 KNOCK_S: Final = 0.1
@@ -53,11 +53,14 @@ def patient_lock(data_dir: Path, *, within_s: float) -> Iterator[None]:
 
 @contextmanager
 def only_box(data_dir: Path) -> Iterator[None]:
-    """Be the only box of this folder, before anything in it is touched. Raises DataDirInUse."""
+    """Be the only box of this folder, before anything in it is touched. Raises BoxRunsAlready."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _take(folder, fcntl.LOCK_EX, f"another darasa-box looks after {data_dir}")
+        try:
+            _take(folder, fcntl.LOCK_EX, f"it looks after {data_dir}")
+        except DataDirInUse as error:
+            raise BoxRunsAlready(error.detail) from error
         yield
     finally:
         os.close(folder)

@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from appliance.database.backup import copy_before_update, restore
 from appliance.database.connection import BUSY_TIMEOUT_MS, open_connection
-from appliance.database.faults import MigrationFailed, SchemaMismatch
+from appliance.database.faults import DatabaseMissing, MigrationFailed, SchemaMismatch
 from appliance.database.going_back import make_record, require_workable
 from appliance.database.integrity import quick_check
 from appliance.database.lock import exclusive_lock
@@ -170,7 +170,9 @@ def file_version(path: Path) -> int:
 
 
 def require_schema(path: Path, migrations: Path = EDGE_MIGRATIONS) -> None:
-    """Raise SchemaMismatch or SchemaTooNew unless this program can work on the file as it is."""
+    """Raise DatabaseMissing, SchemaMismatch or SchemaTooNew unless this program can work on it."""
+    if not path.exists():
+        raise DatabaseMissing(f"{path} is not there")
     has, knows = schema_version(path), len(read_migrations(migrations))
     if has < knows:
         raise SchemaMismatch(f"{path} has schema {has}, this program needs {knows}")

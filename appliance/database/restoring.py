@@ -54,7 +54,7 @@ def log_of(path: Path) -> Path:
 def _build(backup: Path, fresh: Path) -> None:
     remove_database(fresh)
     try:
-        _require_school(backup)
+        require_school(backup)
         restore(backup, fresh)
         refuse_too_new(fresh)
         _leave_lineage(fresh)
@@ -70,12 +70,18 @@ def _leave_lineage(fresh: Path) -> None:
         leave_lineage(connection)
 
 
-def _require_school(backup: Path) -> None:
-    """An empty file is a sound database, too, but nobody's."""
+def require_school(backup: Path) -> None:
+    """An empty file is a sound database, too, but nobody's. Raises BackupUnusable."""
+    if backup.stat().st_size == 0:
+        raise BackupUnusable(f"{backup} is empty: it was not copied to its end")
     flags = apsw.SQLITE_OPEN_READONLY
-    with closing(apsw.Connection(str(backup), flags=flags)) as connection:
-        if connection.pragma("application_id") != APPLICATION_ID:
-            raise BackupUnusable(f"restore {backup}: this is not a school's database")
+    try:
+        with closing(apsw.Connection(str(backup), flags=flags)) as connection:
+            number = connection.pragma("application_id")
+    except apsw.Error as error:
+        raise BackupUnusable(f"{backup} is damaged, or no backup at all") from error
+    if number != APPLICATION_ID:
+        raise BackupUnusable(f"{backup} is not a school's database")
 
 
 def _move_aside(path: Path, aside: Path) -> None:

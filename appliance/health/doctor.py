@@ -4,6 +4,7 @@ And also where the database cannot be asked: then it says that, and what the mac
 """
 
 import http.client
+import os
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,7 @@ from appliance.backups.journal import repairs
 from appliance.clock import clock_quality, system_clock
 from appliance.database.damaged import ask
 from appliance.health.figures import figures, machine_figures
+from appliance.health.mistakes import setting_findings
 from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.release import newer_release, release_figures
 from appliance.maintenance.stops import Mark, read_mark
@@ -56,7 +58,7 @@ def diagnose(settings: Settings) -> Diagnosis:
     vitals = read_vitals(settings, process)
     network = read_network()
     found = [*_serving(process is not None, mark), *_left_to_look_at(mark)]
-    found += network_findings(network)
+    found += [*network_findings(network), *setting_findings(os.environ)]
     shown = network_figures(network) | release_figures(newer_release(settings))
     signs = _signs(settings, vitals) if mark is None or mark.serves == "school" else None
     if signs is None:

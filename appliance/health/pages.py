@@ -1,6 +1,7 @@
 """The keeper's page with three lights, the clock in one tap, and the poster for the wall."""
 
 import asyncio
+import os
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from appliance.health.bundle import bundle
 from appliance.health.clock_setting import clock_read, local_ms, set_clock
 from appliance.health.doctor import diagnose
 from appliance.health.figures import figures
+from appliance.health.mistakes import setting_findings
 from appliance.health.models import ClockForm, PhoneTime
 from appliance.health.network import network_figures, network_findings, read_network
 from appliance.health.poster import HTTP_PORT, lasting, ways_in
@@ -38,7 +40,11 @@ async def box_page(
     """Answer in one word whether all is well, then what to do, then the figures."""
     signs = await signs_now(telemetry, clock)
     network = await asyncio.to_thread(read_network)
-    findings = [*all_findings(signs), *network_findings(network)]
+    findings = [
+        *all_findings(signs),
+        *network_findings(network),
+        *setting_findings(os.environ),
+    ]
     context = {
         "status": worst(findings),
         "findings": findings,

@@ -25,11 +25,12 @@ from appliance.district.queries import sync_status
 from appliance.district.words import plain_lines
 from appliance.errors import DarasaError
 from appliance.notify import notify_ready, notify_stopping, notify_watchdog, watchdog_interval_s
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings
+from appliance.settings_reading import load_settings, unknown_variables
 from sync.agent import answers, arriving, enrolment, status, stick, verifying
 from sync.agent.agent import Agent, Seams, hardware_name
 from sync.agent.boards import fingerprint
-from sync.agent.faults import NotJoined, StickTrouble
+from sync.agent.faults import AgentRunsAlready, NotJoined, StickTrouble
 from sync.agent.keys import read_next_key, read_node_key
 from sync.agent.recovery import notice_restored
 from sync.agent.rotation import begin_rotation
@@ -59,6 +60,8 @@ def run(words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line a request is no event
     try:
+        for unknown in unknown_variables(os.environ):
+            print(unknown, file=sys.stderr)
         settings = load_settings(told.config, os.environ)
         answer: int = told.command(settings, told)
     except DarasaError as error:
@@ -78,7 +81,8 @@ def _status(settings: Settings, told: argparse.Namespace) -> int:
         if told.json:
             print(msgspec.json.format(msgspec.json.encode(status.status(db)), indent=2).decode())
         else:
-            print("\n".join(plain_lines(sync_status(db), now_ms=system_clock())))
+            lines = plain_lines(sync_status(db), now_ms=system_clock())
+            print("\n".join(lines + status.room_lines(db, settings.blobs)))
     return 0
 
 
@@ -305,7 +309,7 @@ def _alone(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DataDirInUse(f"an agent already runs on {data_dir}") from error
+            raise AgentRunsAlready(f"it looks after {data_dir}") from error
         yield
 
 

@@ -76,10 +76,15 @@ def import_stick(tools: Tools, stick: Stick, *, now_ms: int) -> list[Returned]:
 
 
 def _take_files(tools: Tools, stick: Stick, me: Identity) -> list[Returned]:
-    came = bring_back(tools.db, tools.files, stick, me, tools.key)
-    if not came:
-        return []
-    return [Returned("files", is_news=True, words=f"{came} files of hand-ins came back")]
+    back = bring_back(tools.db, tools.files, stick, me, tools.key)
+    found = []
+    if back.came:
+        words = f"{back.came} files of hand-ins came back"
+        found.append(Returned("files", is_news=True, words=words))
+    if back.left:
+        words = f"{back.left} stay on the stick: the card is almost full; import again later"
+        found.append(Returned("files", is_news=False, words=words))
+    return found
 
 
 def forget_people(tools: Tools, *, now_ms: int) -> None:

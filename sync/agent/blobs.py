@@ -4,11 +4,12 @@ A file lies in the data folder under its content's hash. It goes up once the row
 it is at the district, piece by piece from wherever the hub's part ends; a piece that was lost
 costs a piece. Between two pieces the agent looks whether work has been handed in: rows go
 first. What a board should have and has not comes back the same way and is hashed before it
-counts.
+counts. On a card that is almost full it stays where it is: what is left is for hand-ins.
 """
 
 import asyncio
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +22,12 @@ from appliance.database.agent import AgentDatabase
 from appliance.database.faults import WriteFailed
 from appliance.database.reader import Reader
 from appliance.durable import sync_path
+from appliance.room import has_room_for_files
 from sync.agent.faults import Refused
 from sync.agent.link import Link
 from sync.protocol import BLOB_CHUNK_BYTES_MAX, BlobChunk, BlobPart, BlobState
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE_MAX: Final = 50  # files looked at in one conversation; the next one goes on
 
@@ -96,17 +100,17 @@ class Blobs:
 
     async def run(self) -> int:
         """Send and fetch until done or until rows wait; return how many files moved."""
-        moved = 0
+        sent = came = 0
         here = {path.name for path in self._folder.glob("*")}
         unsent = [each for each in self._db.rows(Named, NOT_YET_THERE) if each.name in here]
         for named in some_of(unsent, self._now_ms()):
-            if await self._send(named):
-                moved += 1
+            sent += await self._send(named)
         missing = [each for each in named_files(self._db) if each.name not in here]
         for named in some_of(missing, self._now_ms()):
-            if await self._fetch(named):
-                moved += 1
-        return moved
+            came += await self._fetch(named)
+        if came < len(missing) and not has_room_for_files(self._folder.parent):
+            logger.warning("files wait for room on the card count=%d", len(missing) - came)
+        return sent + came
 
     async def _send(self, named: Named) -> bool:
         """Bring one file to the hub; False when it was left half-way or nobody there wants it."""
@@ -134,12 +138,14 @@ class Blobs:
         return BlobChunk(sha256=named.sha256, offset=offset, data=data, digest=digest)
 
     async def _fetch(self, named: Named) -> bool:
-        """Bring one file back, from where the part on the disk ends."""
+        """Bring one file back, from where the part on the disk ends, while there is room."""
         part = self._folder / f"{named.name}.part"
         while not self._is_wanted_elsewhere():
             at = part.stat().st_size if part.exists() else 0
             if at >= named.size_bytes:
                 return await asyncio.to_thread(keep_if_whole, part, named)
+            if not has_room_for_files(self._folder.parent):
+                return False
             path = f"/sync/v1/blobs/{named.name}?offset={at}"
             try:
                 piece = await self._link.get(path, BlobPart)

@@ -9,10 +9,12 @@ DarasaError
 ├── HubUntrusted      an answer that the pinned key did not sign
 ├── HubTooNew         the hub sends what this release does not know
 ├── NotJoined         a stick is wanted before there is a district to carry it to
+├── AgentRunsAlready  another one sends for this school
 ├── StickTrouble      the stick is full, closed, pulled out or not there
 └── KeyMissing        this box has lost the key it enrolled with
 """
 
+from appliance.database.faults import DataDirInUse
 from appliance.errors import DarasaError
 
 
@@ -89,6 +91,17 @@ class HubTooNew(DarasaError):
     status = 502
     title = "The district runs a newer release"
     hint = "Update this box; its own work goes on meanwhile."
+
+
+class AgentRunsAlready(DataDirInUse):
+    """Two agents would number segments twice."""
+
+    code = "agent-runs-already"
+    title = "This school's agent runs already"
+    hint = (
+        "There is nothing to do: it sends by itself, and this command has touched nothing."
+        " `darasa-agent status` says how far it is."
+    )
 
 
 class NotJoined(DarasaError):

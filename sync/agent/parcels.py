@@ -16,6 +16,7 @@ from nacl.signing import SigningKey
 from appliance.attachments.keeping import contents_in
 from appliance.database.agent import AgentDatabase
 from appliance.database.reader import Reader
+from appliance.room import has_room_for_files
 from sync.agent.blobs import NOTE_WHOLE, keep_whole, named_files
 from sync.agent.store import Identity
 from sync.core.bundle import Answer, BundleCorrupt, unlock
@@ -69,6 +70,13 @@ class Loaded(Struct, frozen=True):
     """How many files are on the stick, and how many wait for the next."""
 
     files: int
+    left: int
+
+
+class Back(Struct, frozen=True):
+    """How many files came from the stick, and how many stay on it for want of room."""
+
+    came: int
     left: int
 
 
@@ -141,11 +149,16 @@ def note_arrived(db: AgentDatabase, answer: Answer, *, now_ms: int) -> int:
     return len(arrived)
 
 
-def bring_back(db: AgentDatabase, folder: Path, stick: Stick, me: Identity, key: SigningKey) -> int:
-    """Take the files this board lacks; return how many came."""
+def bring_back(
+    db: AgentDatabase, folder: Path, stick: Stick, me: Identity, key: SigningKey
+) -> Back:
+    """Take the files this board lacks and has room for."""
     place, came = back_folder(me.node_id), 0
     missing = set(missing_files(db, folder))
-    for name in files_in(stick.names(place)):
+    names = files_in(stick.names(place))
+    for looked_at, name in enumerate(names):
+        if not has_room_for_files(folder.parent):
+            return Back(came, len(names) - looked_at)
         content = stick.read(place / name, bytes_max=PARCEL_BYTES_MAX)
         try:
             sha256, found = _opened(content or b"", me, key)
@@ -156,7 +169,7 @@ def bring_back(db: AgentDatabase, folder: Path, stick: Stick, me: Identity, key:
             came += 1
         with suppress(StickFailed):  # it may not be written to
             stick.remove(place / name)
-    return came
+    return Back(came, 0)
 
 
 def _opened(content: bytes, me: Identity, key: SigningKey) -> tuple[bytes, bytes]:

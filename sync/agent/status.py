@@ -1,12 +1,15 @@
 """Where sync stands, for a keeper with a shell: the district page's numbers and words."""
 
+from pathlib import Path
 from typing import Final, LiteralString
 
 from msgspec import Struct
 
 from appliance.database.reader import Reader
 from appliance.district.queries import sync_status
+from appliance.room import has_room_for_files
 from sync.agent.budget import MONTH_DAYS, READ_DAY, Day, used_since
+from sync.agent.parcels import missing_files
 from sync.agent.store import identity
 from sync.registry import TABLE_NUMBERED
 
@@ -79,6 +82,14 @@ def used(db: Reader) -> Used:
     last = db.row(Day, READ_DAY)
     since = 0 if last is None else last.day - MONTH_DAYS
     return Used(0 if last is None else last.used_bytes, used_since(db, since))
+
+
+def room_lines(db: Reader, files: Path) -> list[str]:
+    """Say why files do not come back, where it is the card."""
+    if has_room_for_files(files.parent) or not (missing := missing_files(db, files)):
+        return []
+    words = f"No room on the card. Files of hand-ins that wait to come back: {len(missing)}."
+    return [words, "  They come by themselves. Runbook: The card is almost full."]
 
 
 class Check(Struct, frozen=True):

@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     opened = commands.add_parser("backup-code", help=words, description=words)
     opened.add_argument("file", type=Path, help="the backup, or its first megabyte")
     opened.set_defaults(command=_backup_code)
-    words = "keep one log segment; for archive_command: darasa-hub archive-wal %%p DIR"
+    words = "keep one log segment; archive_command calls it with the segment's path"
     archive = commands.add_parser("archive-wal", help=words, description=words)
     archive.add_argument("segment", type=Path)
     archive.add_argument("folder", type=Path)

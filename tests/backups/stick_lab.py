@@ -117,6 +117,12 @@ def full_stick(lab: Lab) -> list[str]:
 
 
 @case
+def small_stick_that_nobody_has_prepared(lab: Lab) -> list[str]:
+    """A packed backup would fit for once; `backup-medium` refuses it, and so does this."""
+    return ["backup", str(lab.stick("small", "64k"))]
+
+
+@case
 def full_stick_to_prepare(lab: Lab) -> list[str]:
     return ["backup-medium", str(lab.stick("full-too", SMALL))]
 
@@ -169,6 +175,13 @@ def no_backup_at_all(lab: Lab) -> list[str]:
     photo = lab.folder / "photo.jpg"
     photo.write_bytes(b"\xff\xd8" * 4_000)
     return ["restore", str(photo)]
+
+
+@case
+def empty_backup(lab: Lab) -> list[str]:
+    empty = lab.folder / "school-20261121-030000-4711.backup"
+    empty.touch()
+    return ["restore", str(empty)]
 
 
 @case

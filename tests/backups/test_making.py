@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance import room
 from appliance.accounts.faults import KeysMissing
+from appliance.accounts.keys import read_keys
 from appliance.backups.drill import restore_drill
 from appliance.backups.envelope import read_label
 from appliance.backups.faults import (
@@ -28,6 +30,7 @@ from appliance.database.faults import BackupUnusable
 from appliance.database.readers import Readers
 from appliance.errors import Busy
 from appliance.restore import restore_school
+from appliance.room import Card
 from appliance.settings import Settings
 from tests.cast import NOW_MS, new_id
 from tests.full_disk import small_files
@@ -102,6 +105,23 @@ def test_what_pupils_handed_in_as_files_comes_back(make, settings, stick, write,
     words = restore_school(settings, backup, code=nobody_asks, now_ms=NOW_MS)
     assert (settings.blobs / digest.hex()).read_bytes() == content
     assert "1 photos and files of hand-ins came back." in words
+
+
+def test_on_an_almost_full_card_photos_stay_on_the_stick_and_the_keys_come(
+    make, settings, stick, write, school, recovery_code, tmp_path, monkeypatch
+):
+    digest = hashlib.sha256(b"a photo of a leaf").digest()
+    write(hand_in_with_photo, school, digest)
+    settings.blobs.mkdir()
+    (settings.blobs / digest.hex()).write_bytes(b"a photo of a leaf")
+    backup = stick / "darasa-backup" / make().file
+    board = Settings(data_dir=tmp_path / "board")
+    almost_full = Card(total_bytes=32 << 30, free_bytes=199 << 20)
+    monkeypatch.setattr(room, "card_of", lambda _folder: almost_full)
+    words = restore_school(board, backup, code=lambda: recovery_code, now_ms=NOW_MS)
+    assert any(each.startswith("1 photos and files stay on the stick") for each in words)
+    assert not (board.blobs / digest.hex()).exists()
+    assert read_keys(board.keys) == read_keys(settings.keys)
 
 
 def hand_in_with_photo(tx, school, digest):

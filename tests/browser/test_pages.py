@@ -1,6 +1,6 @@
 """Every page about work: readable by everybody, in both colour schemes, on phone and desk.
 
-DARASA_SHOTS=folder keeps a picture of each.
+DARASA_TEST_SHOTS=folder keeps a picture of each.
 """
 
 import os
@@ -117,7 +117,7 @@ def test_the_overlay_and_the_waiting_page_are_accessible(phone, scene, written):
 
 
 def keep_picture(page, name):
-    folder = os.environ.get("DARASA_SHOTS")
+    folder = os.environ.get("DARASA_TEST_SHOTS")
     if folder:
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 

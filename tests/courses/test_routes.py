@@ -6,6 +6,8 @@ import zipfile
 
 import pytest
 
+from appliance import room
+from appliance.room import Card
 from tests.box import sign_in
 from tests.cast import new_id
 from tests.lessons import RAIN, reads_rain
@@ -178,3 +180,30 @@ def test_the_shelf_is_for_teachers(reading, box, school, who, status, path):
 def test_a_course_that_is_not_there_is_not_found(teacher):
     assert teacher.get(f"/api/v1/courses/{new_id()}").status_code == 404
     assert teacher.get(f"/teach/courses/{new_id()}").status_code == 404
+
+
+@pytest.fixture
+def almost_full(monkeypatch):
+    """What is left is for hand-ins."""
+    card = Card(total_bytes=32 << 30, free_bytes=199 << 20)
+    monkeypatch.setattr(room, "card_of", lambda _folder: card)
+
+
+def test_a_course_is_refused_in_words_when_what_is_left_is_for_hand_ins(teacher, almost_full):
+    assert teacher.post("/api/v1/courses/import?dry_run=true", json=FOLDER).status_code == 200
+    refused = teacher.post("/api/v1/courses/import", json=FOLDER)
+    assert (refused.status_code, refused.json()["code"]) == (507, "no-room-for-courses")
+    page = teacher.post("/teach/courses/import", **upload(zipped(RAIN)))
+    assert page.status_code == 507
+    assert "The school box has no room for this course" in page.text
+    assert "Rain" not in teacher.get("/api/v1/courses").text
+
+
+def test_a_course_that_was_looked_at_is_refused_when_the_card_has_filled_since(teacher, request):
+    page = teacher.post("/teach/courses/import", **upload(zipped(RAIN))).text
+    packed = re.search(r'name="packed" value="([^"]+)"', page)[1]
+    request.getfixturevalue("almost_full")
+    form = {"packed": (None, packed), "name": (None, "")}
+    refused = teacher.post("/teach/courses/import/confirm", files=form)
+    assert refused.status_code == 507
+    assert "The school box has no room for this course" in refused.text

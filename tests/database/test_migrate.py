@@ -5,7 +5,12 @@ import apsw
 import pytest
 
 from appliance.database.connection import open_connection
-from appliance.database.faults import DataDirInUse, MigrationFailed, SchemaMismatch
+from appliance.database.faults import (
+    DatabaseMissing,
+    DataDirInUse,
+    MigrationFailed,
+    SchemaMismatch,
+)
 from appliance.database.integrity import full_check
 from appliance.database.lock import shared_lock
 from appliance.database.migrate import (
@@ -160,9 +165,11 @@ def test_numbers_have_no_gaps(migrations, name, complaint):
 
 def test_the_program_runs_only_on_the_schema_it_knows(path, migrations, tmp_path):
     require_schema(path, migrations)
-    with pytest.raises(SchemaMismatch) as caught:
-        require_schema(tmp_path / "nothing.db", migrations)
-    assert "darasa-box migrate" in caught.value.hint
+    (tmp_path / "nothing.db").touch()
+    for path, fault in (("nothing.db", SchemaMismatch), ("nowhere.db", DatabaseMissing)):
+        with pytest.raises(fault) as caught:
+            require_schema(tmp_path / path, migrations)
+        assert "darasa-box migrate" in caught.value.hint
 
 
 def test_the_schools_own_migrations_apply(tmp_path):

@@ -8,19 +8,22 @@ import httpx
 import pytest
 
 from appliance.attachments.queries import files_of
+from appliance.room import FILES_BYTES_MIN, card_of
 from appliance.submissions.commands import hand_in
 from appliance.submissions.models import HandIn, Stamp
 from sync.agent.blobs import Blobs, drop_orphans
 from sync.agent.line import QUIET_S
 from sync.agent.link import Link, Pass, open_client
-from sync.agent.status import status
+from sync.agent.status import room_lines, status
 from sync.agent.store import identity
 from sync.hub.blobs.tidying import tidy_files
 from sync.protocol import BLOB_CHUNK_BYTES_MAX
 from tests.cast import NOW_MS, new_id
+from tests.full_disk import delete_films, fill, small_card, why_no_card
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
+WHY_NO_CARD = why_no_card()
 PHOTO = os.urandom(2 * BLOB_CHUNK_BYTES_MAX + 1_000)  # three pieces
 ADD_FILE = (
     "INSERT INTO attachment (id, submission_revision_id, person_id, name, mime, size_bytes,"
@@ -117,6 +120,39 @@ async def test_a_new_board_gets_the_file_back_in_pieces(box, photo, new_box, dis
     mended(board, inner)
     await board.agent.one_try()
     assert there.read_bytes() == PHOTO
+
+
+@pytest.fixture
+def on_a_card(tmp_path, new_box):
+    """An empty board on a small card of its own."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    with small_card(folder, mib=100):
+        yield new_box("small")
+
+
+@pytest.mark.skipif(bool(WHY_NO_CARD), reason=WHY_NO_CARD)
+async def test_files_come_back_only_while_the_card_has_room_and_then_by_themselves(
+    box, photo, on_a_card, district, caplog
+):
+    """What is left is for hand-ins; a new board that fetches a term's photos must not take it."""
+    path = on_a_card.settings.blobs / photo[1].name
+    await box.agent.one_try()
+    on_a_card.wish(await district.token(mode="replace", school_id=str(identity(box.db).school_id)))
+    inner = cut_after(on_a_card, 0)
+    await on_a_card.agent.one_try()
+    mended(on_a_card, inner)
+    fill(path.parents[1], left=FILES_BYTES_MIN // 100 + BLOB_CHUNK_BYTES_MAX)  # 100 MiB of 10 GB
+    await on_a_card.agent.one_try()
+    assert not path.exists()
+    assert 0 < path.with_suffix(".part").stat().st_size < len(PHOTO)
+    assert "files wait for room on the card count=1" in caplog.messages
+    assert "reserve" not in card_of(path.parents[1]).sheds
+    assert "wait to come back: 1." in room_lines(on_a_card.db, path.parent)[0]
+    delete_films(path.parents[1])
+    await on_a_card.agent.one_try()
+    assert path.read_bytes() == PHOTO
+    assert room_lines(on_a_card.db, path.parent) == []
 
 
 async def test_a_hub_that_was_rolled_back_is_asked_again(box, photo, as_role):

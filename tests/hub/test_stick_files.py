@@ -11,7 +11,9 @@ import pytest
 from msgspec import structs
 from nacl.signing import SigningKey
 
+from appliance import room
 from appliance.attachments.queries import files_of
+from appliance.room import Card
 from appliance.submissions.commands import hand_in
 from appliance.submissions.models import HandIn, Stamp
 from sync.agent import parcels
@@ -373,6 +375,24 @@ async def test_a_new_board_gets_the_photos_by_stick(box, photo, new_box, courier
     assert came.given_back == 1
     assert "1 files of hand-ins came back" in words
     assert on(folder, board, back_folder) == []
+
+
+async def test_photos_stay_on_the_stick_while_the_card_is_almost_full(
+    box, photo, courier, monkeypatch
+):
+    await courier.round(box)
+    photo.path.unlink()
+    folder = courier.new_stick()
+    box.export(folder)
+    await courier.deliver(folder)
+    almost_full = Card(total_bytes=32 << 30, free_bytes=199 << 20)
+    monkeypatch.setattr(room, "card_of", lambda _folder: almost_full)
+    assert "1 stay on the stick: the card is almost full" in box.bring_back(folder)[-1]
+    assert not photo.path.exists()
+    assert len(on(folder, box, back_folder)) == 1
+    monkeypatch.undo()
+    box.bring_back(folder)
+    assert photo.path.read_bytes() == photo.content
 
 
 async def test_a_file_back_that_is_damaged_or_not_ours_is_asked_for_again(

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from appliance.errors import Invalid
-from appliance.settings import load_settings
+from appliance.settings_reading import load_settings
 from sync.agent.budget import (
     DAY_S,
     Bounds,
@@ -161,9 +161,9 @@ def test_hours_are_read(words, hours):
     assert read_hours(words) == hours
 
 
-@pytest.mark.parametrize("words", ["18", "18-", "a-b", "6-18;", "-"])
+@pytest.mark.parametrize("words", ["18", "18-", "a-b", "6-18;", "-", "25-31", "7-99"])
 def test_hours_of_another_form_stop_the_agent_with_a_sentence(words):
-    with pytest.raises(Invalid, match="link_hours"):
+    with pytest.raises(Invalid, match="LINK_HOURS"):
         load_settings(None, {"DARASA_LINK_HOURS": words})
 
 

@@ -78,7 +78,7 @@ def test_beside_a_running_agent_the_wish_is_left_for_it(here, box, capsys):
         assert run(["run"]) == 1
     said = capsys.readouterr()
     assert "has been told" in said.out
-    assert "an agent already runs" in said.err
+    assert "This school's agent runs already" in said.err
 
 
 def test_an_address_that_is_none_is_a_plain_sentence(here, box, capsys):
