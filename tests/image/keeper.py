@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import time
 from contextlib import closing
 from typing import Final
 
 from tests.image.stage import Trouble
 
+BUSY: Final = "backup-busy"
+PAUSE_S: Final = 5.0
 PATIENCE_S: Final = 900.0  # emulated, a backup takes minutes: it is restored to test it
 
 
@@ -30,7 +33,11 @@ class Keeper:
 
     def back_up(self):
         """Make a backup; return what came of it, which may be a sentence about the stick."""
-        return self.ask("POST", "/api/v1/box/backups")
+        while True:
+            status, told = self.ask("POST", "/api/v1/box/backups")
+            if told.get("code") != BUSY:  # the box's own night may be at it
+                return status, told
+            time.sleep(PAUSE_S)
 
     def must(self, method, path, body=None):
         """Ask for what has to work."""
