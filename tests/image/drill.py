@@ -28,6 +28,7 @@ from tests.image.radio import a_radio_of_its_own, the_radio_after_a_restart
 from tests.image.stage import Stage, Trouble
 from tests.image.stick_updates import a_stick_pulled_out_of_an_update, updates_from_a_stick
 from tests.image.sticks import a_stick_pulled_out_of_a_backup, sticks_as_bought
+from tests.image.switching import is_switched_from_its_page
 from tests.image.updates import (
     goes_back,
     outlives_a_cut_in_an_update,
@@ -116,8 +117,9 @@ STEPS = {
     for each in (
         boots, claims, names_its_ports, tests_itself, refuses_strangers, sticks_as_bought,
         a_stick_pulled_out_of_a_backup, a_radio_of_its_own, the_radio_after_a_restart,
-        comes_back_by_its_watchdog, survives_power_cuts, outlives_a_cut_in_an_update, goes_back,
-        updates, a_stick_pulled_out_of_an_update, updates_from_a_stick,
+        comes_back_by_its_watchdog, is_switched_from_its_page, survives_power_cuts,
+        outlives_a_cut_in_an_update, goes_back, updates, a_stick_pulled_out_of_an_update,
+        updates_from_a_stick,
     )
 }  # fmt: skip
 

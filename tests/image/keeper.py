@@ -5,10 +5,12 @@ import json
 import time
 from contextlib import closing
 from typing import Final
+from urllib.parse import urlencode
 
 from tests.image.stage import Trouble
 
 BUSY: Final = "backup-busy"
+JSON: Final = {"content-type": "application/json"}
 PAUSE_S: Final = 5.0
 PATIENCE_S: Final = 900.0  # emulated, a backup takes minutes: it is restored to test it
 
@@ -18,7 +20,7 @@ class Keeper:
 
     def __init__(self, stage):
         self._port = stage.machine.http
-        self._head = {"content-type": "application/json"}
+        self._head = {}
         me = stage.room.school.keeper
         self._sign_in({"sign_in_name": me.sign_in_name, "password": me.password})
 
@@ -48,23 +50,28 @@ class Keeper:
 
     def ask(self, method, path, body=None):
         """Return the status and what was said."""
-        answer, content = self._send(method, path, body)
+        answer, content = self._send(method, path, None if body is None else json.dumps(body))
         return answer.status, json.loads(content)
 
     def page(self, path):
         """A page as it is shown."""
-        return self._send("GET", path, None)[1].decode()
+        return self._send("GET", path)[1].decode()
+
+    def press(self, path, form):
+        """Send a page's form; return the status and the page that follows."""
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        answer, content = self._send("POST", path, urlencode(form), kind)
+        return answer.status, content.decode()
 
     def _sign_in(self, who):
-        answer, content = self._send("POST", "/api/v1/sessions", who)
+        answer, content = self._send("POST", "/api/v1/sessions", json.dumps(who))
         if answer.status != http.client.CREATED:
             raise Trouble(f"the keeper cannot sign in: {content}")
         self._head["cookie"] = answer.headers["set-cookie"].partition(";")[0]
 
-    def _send(self, method, path, body):
+    def _send(self, method, path, content=None, kind=JSON):
         place = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
         with closing(place) as asked:
-            content = None if body is None else json.dumps(body)
-            asked.request(method, path, content, self._head)
+            asked.request(method, path, content, {**self._head, **kind})
             answer = asked.getresponse()
             return answer, answer.read()

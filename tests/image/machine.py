@@ -91,6 +91,10 @@ class Machine:
             self._process.wait()
             self._process = None
 
+    def until_off(self, within_s=HEALTHY_S_MAX):
+        """Wait until it has switched itself off."""
+        self._process.wait(timeout=within_s)
+
     def until_healthy(self, within_s=HEALTHY_S_MAX):
         """Wait for the box's own word; return after how many seconds it came."""
         began = time.monotonic()
