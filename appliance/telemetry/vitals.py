@@ -41,7 +41,7 @@ def read_vitals(settings: Settings, process: psutil.Process | None = None) -> Vi
     """Read them now: about 2 ms, most of it the process's memory map."""
     card = card_of(settings.data_dir)
     return Vitals(
-        uss_bytes=(process or psutil.Process()).memory_full_info().uss,
+        uss_bytes=own_memory_bytes(process or psutil.Process()),
         memory_free_bytes=psutil.virtual_memory().available,
         disk_free_bytes=card.free_bytes,
         disk_total_bytes=card.total_bytes,
@@ -51,6 +51,19 @@ def read_vitals(settings: Settings, process: psutil.Process | None = None) -> Vi
         uptime_s=int(time.monotonic() - STARTED_S),
         power=read_power(),
     )
+
+
+def own_memory_bytes(process: psutil.Process) -> int:
+    """What a process has to itself.
+
+    The kernel shows the map of one that its unit keeps apart to nobody; its counts, to everybody.
+    """
+    try:
+        uss: int = process.memory_full_info().uss
+    except psutil.AccessDenied:
+        counted = process.memory_info()
+        uss = counted.rss - counted.shared
+    return uss
 
 
 def size_bytes(path: Path) -> int:
