@@ -94,7 +94,10 @@ def tests_itself(stage):
     lines = {name: line["state"] for name, line in report["lines"].items()}
     if failed := {n: report["lines"][n]["read"] for n, state in lines.items() if state == "failed"}:
         raise Trouble(str(failed))
-    return f"{report['board']}: {lines}"
+    told = stage.machine.run("darasa-box doctor", check=False)
+    if "Memory of the box" not in told:
+        raise Trouble(f"darasa-box doctor: {told}")
+    return f"{report['board']}: {lines}; the doctor says {told.splitlines()[0]}"
 
 
 def survives_power_cuts(stage):
