@@ -44,6 +44,16 @@ async def announced(subject):
         await subject._withdraw()
 
 
+async def answer_to(other, host_name):
+    """Have another machine go by this name, at an address that is not ours."""
+    kind = "_ipp._tcp.local."
+    address = socket.inet_aton(NAMESAKE)
+    service = AsyncServiceInfo(
+        kind, f"Printer.{kind}", addresses=[address], port=631, server=f"{host_name}.local."
+    )
+    await (await other.async_register_service(service))
+
+
 def instance_name(box, service_type):
     """The service's own name; another box on this network may have taken the plain one."""
     (info,) = (
@@ -68,14 +78,7 @@ async def test_a_phone_finds_both_services_and_the_host_name(service_type):
 
 async def test_a_host_name_that_another_machine_answers_to_is_not_taken():
     async with listener() as other:
-        service = AsyncServiceInfo(
-            "_ipp._tcp.local.",
-            "Printer._ipp._tcp.local.",
-            addresses=[socket.inet_aton(NAMESAKE)],
-            port=631,
-            server="darasa-clash.local.",
-        )
-        await (await other.async_register_service(service))
+        await answer_to(other, "darasa-clash")
         async with announced(announcer(lambda: (LOOPBACK,), host_name="darasa-clash")) as box:
             assert box.announcement.host_name == "darasa-clash-2"
 
@@ -96,14 +99,7 @@ async def test_a_namesake_on_a_cable_that_comes_later_makes_the_box_begin_anew()
     async with announced(announcer(lambda: addresses, host_name="darasa-late")) as box:
         assert box.announcement.host_name == "darasa-late"
         async with listener() as other:
-            service = AsyncServiceInfo(
-                "_ipp._tcp.local.",
-                "Late._ipp._tcp.local.",
-                addresses=[socket.inet_aton(NAMESAKE)],
-                port=631,
-                server="darasa-late.local.",
-            )
-            await (await other.async_register_service(service))
+            await answer_to(other, "darasa-late")
             addresses = (LOOPBACK, "127.0.0.3")
             await box.refresh()
             assert box.announcement.host_name == "darasa-late-2"

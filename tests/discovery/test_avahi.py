@@ -22,12 +22,17 @@ def why_not():
     return "network namespaces are not allowed here" if tried.returncode else None
 
 
-@pytest.mark.timeout(60)
-def test_avahi_on_another_machine_finds_the_box_that_runs_an_avahi_of_its_own():
+def played(lab):
+    """Play it in namespaces of its own; return what was seen there."""
     if reason := why_not():
         pytest.skip(reason)
-    lab = (*UNSHARE, sys.executable, "-m", "tests.discovery.avahi_lab")
-    seen = json.loads(subprocess.run(lab, check=True, stdout=subprocess.PIPE, timeout=50).stdout)
+    words = (*UNSHARE, sys.executable, "-m", f"tests.discovery.{lab}")
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=50).stdout)
+
+
+@pytest.mark.timeout(60)
+def test_avahi_on_another_machine_finds_the_box_that_runs_an_avahi_of_its_own():
+    seen = played("avahi_lab")
     assert seen["announced"] == "darasa"
     assert seen["resolve"] == ["darasa.local", BOX]
     for kind, lines in seen["browse"].items():
@@ -36,10 +41,7 @@ def test_avahi_on_another_machine_finds_the_box_that_runs_an_avahi_of_its_own():
 
 @pytest.mark.timeout(60)
 def test_a_phone_on_the_cable_that_stays_is_never_told_goodbye():
-    if reason := why_not():
-        pytest.skip(reason)
-    lab = (*UNSHARE, sys.executable, "-m", "tests.discovery.cables_lab")
-    seen = json.loads(subprocess.run(lab, check=True, stdout=subprocess.PIPE, timeout=50).stdout)
+    seen = played("cables_lab")
     assert [tuple(each) for each in seen["said"]] == [(BOX,), (BOX, OTHER), (BOX,), (BOX, OTHER)]
     heard = seen["heard"]
     # At the very end the box goes, and says so: the first goodbye is behind every announcement.
